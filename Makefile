@@ -1,0 +1,78 @@
+# Everything runs in .venv, which is made when it is missing. With another Python: make PYTHON=python3.12 test
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := $(BIN)/python -m pytest
+# How many tests run at once.
+WORKERS ?= 2
+VERSIONS := 3.11 3.12 3.13
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-all $(VERSIONS:%=test-%) test-here lint format types floors docs package check bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## Run jobs on a real file, from two processes; needs nothing but Python
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.dev ## Run all tests and measure what they cover
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n $(WORKERS) -m 'not packaging'
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+test-all: $(VERSIONS:%=test-%) ## Run all tests on every Python that is supported
+
+$(VERSIONS:%=test-%): test-%:
+	@if python=$$(.ci/find-python $*); then \
+	  $(MAKE) --no-print-directory PYTHON="$$python" VENV=.venv-$* test-here; \
+	elif [ "$(CI)" = true ]; then echo "There is no Python $* here." >&2; exit 1; \
+	else echo "SKIPPED: there is no Python $* here, so nothing was tested on it." >&2; fi
+
+test-here: $(VENV)/.dev
+	$(PYTEST) -q -n $(WORKERS) -m 'not packaging'
+
+lint: $(VENV)/.dev ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev ## Mend what can be mended of it
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.dev ## Check types
+	$(BIN)/mypy
+
+floors: $(VENV)/.dev ## Check who imports whom
+	$(BIN)/lint-imports --no-logo
+
+docs: $(VENV)/.dev ## Run the examples in the documents
+	$(PYTEST) -q tests/test_docs.py
+
+package: $(VENV)/.dev ## Build the wheel, install it elsewhere and try it
+	$(PYTEST) -q -m packaging tests/test_packaging.py
+
+check: lint types floors test package ## Do all of the above, as before a submission
+
+bench: $(VENV)/.dev ## Measure speed, as ratios within one run
+	$(BIN)/python benchmarks/run.py
+
+clean: ## Remove what was made here; data in .qcore stays
+	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
+	find qcore qtest tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.runtime: pyproject.toml | $(BIN)/pip
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/pip
+	$(PIP) install --editable '.[dev,test]'
+	@touch $@ $(VENV)/.runtime
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "qcore needs Python 3.11 or newer, and this is $$($(PYTHON) --version 2>&1): say make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)

@@ -1,0 +1,199 @@
+"""Configuration: what the environment, ``qcore.toml`` or ``[tool.qcore]`` say, over the defaults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from qcore.errors import ConfigError
+from qcore.redaction import SECRET_KEYS
+
+Settings = Mapping[str, Any]
+
+_BUILT_IN: dict[str, dict[str, Any]] = {
+    "database": {"driver": "database"},
+    "memory": {"driver": "memory"},
+    "sync": {"driver": "sync"},
+    "null": {"driver": "null"},
+}
+_TABLES = {
+    "connections": None,
+    "payload": ("max_bytes", "max_depth"),
+    "worker": (
+        "backoff", "max_jobs", "max_time", "memory", "name", "queue", "rest", "sleep", "timeout", "tries",
+    ),
+    "redact": ("keys",),
+}  # fmt: skip
+_SCALARS = ("default", "failed", "store", "imports")
+_CONNECTION_KEYS = ("driver", "queue", "retry_after", "url", "synchronous")
+_READ_ELSEWHERE = ("QCORE_APP", "QCORE_CONFIG")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The settings of an App.
+
+    ``connections`` adds to the built-in ones (``database``, ``memory``, ``sync``, ``null``) or replaces them;
+    each names its ``driver`` and gives the driver's own settings.
+    """
+
+    default: str = "database"
+    """The connection of jobs that name none."""
+    connections: Mapping[str, Settings] = field(default_factory=dict)
+    failed: str = "default"
+    """Where failed jobs are kept: ``default`` (where the default connection lives), a connection, or ``null``."""
+    store: str = "default"
+    """Where locks, counters and signals are kept: ``default`` or a connection."""
+    imports: tuple[str, ...] = ()
+    """Modules that define jobs; packages are walked. Empty: the package ``jobs``, if there is one."""
+    payload: Settings = field(default_factory=dict)
+    worker: Settings = field(default_factory=dict)
+    redact: Settings = field(default_factory=lambda: {"keys": SECRET_KEYS})
+    root: Path = field(default_factory=Path.cwd)
+    """The folder of the project: relative paths start here, and modules are looked for here."""
+    source: str = "the defaults"
+    """Where the settings come from, for messages."""
+
+    def __post_init__(self) -> None:
+        """Check the settings that do not belong to a driver.
+
+        :raises ConfigError: names what is wrong and what would be right.
+        """
+        _check_settings(self)
+        merged = {name: dict(settings) for name, settings in (_BUILT_IN | dict(self.connections)).items()}
+        object.__setattr__(self, "connections", merged)
+
+    @classmethod
+    def load(cls, folder: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
+        """Read the configuration that holds in ``folder`` (the current one by default).
+
+        :raises ConfigError: for a file that cannot be read and for settings that do not exist.
+        """
+        environ = os.environ if environ is None else environ
+        root, source, settings = _read(folder or Path.cwd(), environ)
+        settings = _over(settings, _from_environment(environ, settings))
+        unknown = sorted(set(settings) - set(_TABLES) - set(_SCALARS))
+        if unknown:
+            message = f"{source}: {', '.join(unknown)} is no setting; there are {', '.join((*_SCALARS, *_TABLES))}"
+            raise ConfigError(message)
+        if "imports" in settings:
+            settings["imports"] = _listed(settings["imports"])
+        return cls(root=root, source=source, **settings)
+
+    def with_default(self, connection: str) -> Config:
+        """Give the same settings with another default connection."""
+        return replace(self, default=connection)
+
+
+def _check_settings(config: Config) -> None:
+    for table, known in _TABLES.items():
+        settings = getattr(config, table)
+        if not isinstance(settings, Mapping):
+            message = f"{config.source}: {table} is a table of settings, got {settings!r}"
+            raise ConfigError(message)
+        unknown = sorted(set(settings) - set(known)) if known else []
+        if unknown:
+            message = f"{config.source}: [{table}] has no {', '.join(unknown)}; it has {', '.join(known or ())}"
+            raise ConfigError(message)
+    for name, settings in config.connections.items():
+        if not isinstance(settings, Mapping) or not isinstance(settings.get("driver"), str):
+            message = f"{config.source}: the connection {name!r} is a table that names its driver, got {settings!r}"
+            raise ConfigError(message)
+
+
+def _read(folder: Path, environ: Mapping[str, str]) -> tuple[Path, str, dict[str, Any]]:
+    """Find the configuration file: the one named, else the nearest one here or above."""
+    named = environ.get("QCORE_CONFIG")
+    if named:
+        path = Path(named).resolve()
+        return path.parent, path.name, _section(path)
+    for place in (folder.resolve(), *folder.resolve().parents):
+        if (place / "qcore.toml").is_file():
+            return place, "qcore.toml", _section(place / "qcore.toml")
+        if (place / "pyproject.toml").is_file():
+            return place, "pyproject.toml", _section(place / "pyproject.toml")
+    return folder.resolve(), "the defaults", {}
+
+
+def _section(path: Path) -> dict[str, Any]:
+    import tomllib  # only a process that uses the configuration pays for it
+
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        message = f"{path} cannot be read: {error}"
+        raise ConfigError(message) from error
+    section = content.get("tool", {}).get("qcore", {}) if path.name == "pyproject.toml" else content
+    if not isinstance(section, dict):
+        message = f"{path}: [tool.qcore] is a table of settings, got {section!r}"
+        raise ConfigError(message)
+    return section
+
+
+def _from_environment(environ: Mapping[str, str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Read ``QCORE_*``: one variable for each setting, tables and keys joined by underscores."""
+    found: dict[str, Any] = {}
+    if environ.get("QUEUE_CONNECTION"):
+        found["default"] = environ["QUEUE_CONNECTION"]
+    for variable, value in sorted(environ.items()):
+        if variable.startswith("QCORE_") and variable not in _READ_ELSEWHERE:
+            _set_from_variable(found, variable, value, settings)
+    return found
+
+
+def _set_from_variable(found: dict[str, Any], variable: str, value: str, settings: Mapping[str, Any]) -> None:
+    name = variable.removeprefix("QCORE_").lower()
+    if name in ("connection", "default"):
+        found["default"] = value
+    elif name in _SCALARS:
+        found[name] = value
+    elif name.startswith("connections_"):
+        connection, key = _connection_key(name.removeprefix("connections_"), variable, settings)
+        found.setdefault("connections", {}).setdefault(connection, {})[key] = _value(value)
+    else:
+        table, _, key = name.partition("_")
+        if key not in (_TABLES.get(table) or ()):
+            message = f"the environment variable {variable} is no setting of qcore; see the page on configuration"
+            raise ConfigError(message)
+        found.setdefault(table, {})[key] = _listed(value) if key == "keys" else _value(value)
+
+
+def _connection_key(name: str, variable: str, settings: Mapping[str, Any]) -> tuple[str, str]:
+    for key in _CONNECTION_KEYS:
+        if name.endswith(f"_{key}"):
+            wanted = name.removesuffix(f"_{key}")
+            known = {**_BUILT_IN, **settings.get("connections", {})}
+            exact = [each for each in known if each.lower().replace("-", "_") == wanted]
+            return (exact[0] if exact else wanted), key
+    message = f"the environment variable {variable} ends with no setting of a connection: {', '.join(_CONNECTION_KEYS)}"
+    raise ConfigError(message)
+
+
+def _value(text: str) -> str | int | float:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _listed(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    message = f"expected a list of names, got {value!r}"
+    raise ConfigError(message)
+
+
+def _over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one tree of settings over another."""
+    merged = dict(base)
+    for name, value in top.items():
+        below = merged.get(name, _BUILT_IN.get(name))
+        merged[name] = _over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged

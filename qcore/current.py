@@ -1,0 +1,63 @@
+"""Which App a ``job.dispatch()`` goes to.
+
+In this order: the one activated in this context (``with app.activate():``), the process-wide override
+(what a test sets: it reaches every thread), the one built from the project's configuration on first use.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qcore.app import App
+
+active: ContextVar[App | None] = ContextVar("qcore_app", default=None)
+
+_lock = threading.Lock()
+_override: App | None = None
+_configured: App | None = None
+_build: Callable[[], App] | None = None
+
+
+def app() -> App:
+    """Give the App in force."""
+    return active.get() or _override or _from_configuration()
+
+
+def _from_configuration() -> App:
+    global _configured  # noqa: PLW0603 - one App for a process, made on first use
+    with _lock:
+        if _configured is None:
+            if _build is None:  # pragma: no cover - qcore/__init__ sets it
+                message = "import qcore before using it"
+                raise RuntimeError(message)
+            _configured = _build()
+        return _configured
+
+
+def build_with(build: Callable[[], App]) -> None:
+    """Say how the App of the project's configuration is built."""
+    global _build  # noqa: PLW0603 - set once, by the package itself
+    _build = build
+
+
+def set_configured(app: App | None) -> None:
+    """Make ``app`` the one of this process, as ``--app`` does; None: build it anew on next use."""
+    global _configured  # noqa: PLW0603
+    with _lock:
+        _configured = app
+
+
+def override(app: App | None) -> None:
+    """Send every dispatch of this process to ``app``, in all threads; None ends it."""
+    global _override  # noqa: PLW0603
+    _override = app
+
+
+def overridden() -> App | None:
+    """Give the process-wide override, if there is one."""
+    return _override

@@ -1,0 +1,109 @@
+"""One delivery of a job: what the job may ask and decide while it runs."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from qcore.errors import ManuallyFailedError, NotRunningError
+from qcore.options import Delay, seconds_until
+
+if TYPE_CHECKING:
+    from qcore.clock import Clock
+    from qcore.driver import Reservation
+    from qcore.job import Job
+    from qcore.payload import Body
+
+
+class Delivery:
+    """A reserved job on its way through the runner.
+
+    ``release``, ``fail`` and ``delete`` only note the decision; the runner carries it out, once,
+    when the job has returned. ``fail`` beats the others; of the others the last call counts.
+    """
+
+    __slots__ = ("_clock", "body", "connection", "deleted", "error", "job", "release_delay", "reservation")
+
+    def __init__(self, connection: str, reservation: Reservation, clock: Clock) -> None:
+        """Begin with nothing decided."""
+        self.connection = connection
+        self.reservation = reservation
+        self.body: Body | None = None
+        """The decoded payload; None as long as, or because, it could not be read."""
+        self.job: Job | None = None
+        """The restored job; None until it is, or because it could not be."""
+        self.release_delay: float | None = None
+        self.deleted = False
+        self.error: BaseException | None = None
+        self._clock = clock
+
+    @property
+    def id(self) -> str:
+        """The id of the job, the same in every attempt and after a retry."""
+        return self.reservation.payload.id
+
+    @property
+    def queue(self) -> str:
+        """The queue it was reserved from."""
+        return self.reservation.queue
+
+    @property
+    def name(self) -> str:
+        """What to call the job in front of people."""
+        return self.body.display_name if self.body else "(unreadable payload)"
+
+    @property
+    def raw_body(self) -> bytes:
+        """The payload, byte for byte."""
+        return self.reservation.payload.body
+
+    def attempts(self) -> int:
+        """How often the job was reserved, this time included."""
+        return self.reservation.attempts
+
+    def release(self, delay: Delay = 0) -> None:
+        """Give the job back; it is due again after ``delay``. The attempt counts."""
+        self.release_delay = seconds_until(delay, self._clock.now())
+        self.deleted = False
+
+    def delete(self) -> None:
+        """End the job after this attempt, whatever happens: it is not tried again."""
+        self.deleted = True
+        self.release_delay = None
+
+    def fail(self, error: BaseException | str | None = None) -> None:
+        """Fail the job for good. The code after this call still runs.
+
+        :raises TypeError: when ``error`` is neither an exception nor a text.
+        """
+        if error is None or isinstance(error, str):
+            error = ManuallyFailedError(error or f"{self.name} was failed by itself")
+        if not isinstance(error, BaseException):
+            message = f"fail() takes an exception, a text or nothing, got {error!r}"
+            raise TypeError(message)
+        self.error = error
+
+
+_current: ContextVar[Delivery | None] = ContextVar("qcore_delivery", default=None)
+
+
+def current() -> Delivery:
+    """Give the delivery that is running here: for function jobs and code called by a job.
+
+    :raises NotRunningError: outside a running job.
+    """
+    delivery = _current.get()
+    if delivery is None:
+        message = "no job is running here: only code called by a running job can ask for its delivery"
+        raise NotRunningError(message)
+    return delivery
+
+
+def of(job: Job) -> Delivery | None:
+    """Give the delivery of that very job, None when it is not being run."""
+    delivery = _current.get()
+    return delivery if delivery is not None and delivery.job is job else None
+
+
+enter = _current.set
+leave = _current.reset

@@ -1,0 +1,178 @@
+"""The driver port: four methods, the records they carry, and the abilities beyond them.
+
+A driver is a stranger to jobs: it moves payloads, which it never reads, between three places
+(ready, delayed, reserved). The promises it makes are tested by ``qtest.contract.DriverContract``.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from qcore.failed import FailedJob
+
+
+class Payload(NamedTuple):
+    """A job at rest: an id, and bytes that no backend parses or re-encodes."""
+
+    id: str
+    body: bytes
+
+
+class Reservation(NamedTuple):
+    """A payload in hand: hidden from other workers until its lease ends."""
+
+    queue: str
+    payload: Payload
+    attempts: int
+    """How often it was reserved, this time included; counted by the backend inside ``reserve``."""
+    token: int
+    """Fencing token. Grows with every reservation of an id, also across a retry; never restarts."""
+    verdict: str = ""
+    """A note left beside the payload by ``release``: how a killed job ended."""
+    receipt: object = None
+    """The driver's own handle. Nobody else reads it."""
+
+
+class Settled(enum.Enum):
+    """What became of a ``delete``, ``release`` or ``extend``."""
+
+    DONE = "done"
+    LATE = "late"
+    """Accepted although the lease had passed to another worker: a success counts whoever brings it."""
+    STALE = "stale"
+    """Refused: somebody else holds the job now, or it was pushed anew. Nothing was changed."""
+    GONE = "gone"
+    """There is no such job (any more). Nothing was changed."""
+
+
+class Push(NamedTuple):
+    """One payload on its way to a queue, due in ``delay`` seconds."""
+
+    queue: str
+    payload: Payload
+    delay: float = 0
+
+
+class Effects(NamedTuple):
+    """What must happen in the same atomic step as a delete, exactly when it removed something."""
+
+    pushes: tuple[Push, ...] = ()
+    failed: FailedJob | None = None
+    """A record for the failed store that lives in the driver's own ``home``."""
+
+
+NONE = Effects()
+
+
+class Driver(Protocol):
+    """What every backend can do. Delays and waits are seconds."""
+
+    retry_after: float
+    """Seconds after which a reserved payload that was not settled comes back."""
+    shared: bool
+    """True when another process can read what is pushed here."""
+    home: object
+    """Where the payloads live. A store with the same ``home`` is written in the same atomic step."""
+
+    def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
+        """Store the payload; it may be reserved ``delay`` seconds from now.
+
+        A second push of an id changes nothing while the first copy is live.
+        """
+
+    def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
+        """Take the first due payload of the first queue that has one, and count the attempt.
+
+        Nothing due: wait up to ``wait`` seconds for a push to any of the queues or for the
+        next delayed payload to become due.
+        """
+
+    def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
+        """Remove a payload wherever it is, and apply ``effects`` in the same step.
+
+        Any token issued since its push is accepted; with ``only_last`` just the newest one.
+        """
+
+    def release(
+        self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = ""
+    ) -> Settled:
+        """Give a reserved payload back, due in ``delay`` seconds. Only the newest token may.
+
+        ``count=False`` takes the attempt back that ``reserve`` counted.
+        """
+
+
+@runtime_checkable
+class Bulk(Protocol):
+    """The driver stores many payloads for less than the sum of single pushes."""
+
+    def bulk(self, pushes: Iterable[Push]) -> None:
+        """Store all, in order."""
+
+
+@runtime_checkable
+class Extendable(Protocol):
+    """The driver can move the end of a lease."""
+
+    def extend(self, reservation: Reservation, seconds: float) -> Settled:
+        """Let the lease end ``seconds`` from now. Only the newest token may."""
+
+
+@runtime_checkable
+class Sizable(Protocol):
+    """The driver knows how much it holds."""
+
+    def size(self, queue: str) -> int:
+        """Count the payloads of a queue: ready, delayed and reserved."""
+
+
+@runtime_checkable
+class Clearable(Protocol):
+    """The driver can empty a queue."""
+
+    def clear(self, queue: str) -> int:
+        """Remove every payload of a queue, reserved ones too, and say how many."""
+
+
+class QueueCounts(NamedTuple):
+    """How much waits on one queue."""
+
+    queue: str
+    ready: int
+    delayed: int
+    reserved: int
+    oldest: float | None
+    """When the first ready payload became available, in seconds since 1970."""
+
+
+class Listed(NamedTuple):
+    """One payload as an inspector sees it."""
+
+    queue: str
+    payload: Payload
+    state: str
+    """``ready``, ``delayed`` or ``reserved``."""
+    attempts: int
+    available_at: float
+    """When it may be reserved, or when its lease ends, in seconds since 1970."""
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """The driver can show what it holds without taking it."""
+
+    def counts(self) -> list[QueueCounts]:
+        """Count every queue that holds something, by name."""
+
+    def listed(self, queue: str, *, limit: int = 100) -> list[Listed]:
+        """Show the payloads of a queue in the order in which they become available."""
+
+    def next_due(self, queues: Sequence[str]) -> float | None:
+        """When the next payload of these queues becomes available, lease ends included, or None.
+
+        Seconds since 1970; in the past when something is ready. What ``--drain`` waits for.
+        """

@@ -1,0 +1,1 @@
+"""The drivers, one file each, strangers to each other."""

@@ -1,0 +1,189 @@
+"""Queues in a SQL database: durable, and shared by every process that can open it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qcore.clock import milliseconds
+from qcore.driver import NONE, Effects, Listed, Payload, Push, QueueCounts, Reservation, Settled
+from qcore.sql.records import keep_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from qcore.clock import Clock
+    from qcore.sql import Database
+
+_POLL_FIRST = 0.02
+_POLL_LAST = 0.05
+_MOMENT = 0.000_001
+"""Waits below the resolution of clocks are over."""
+
+
+class DatabaseDriver:
+    """A driver whose payloads are rows of ``qcore_jobs``."""
+
+    shared = True
+
+    def __init__(self, home: Database, clock: Clock, *, retry_after: float = 90) -> None:
+        """Use the tables of ``home``; nothing is opened before the first call."""
+        self.home: object = home
+        self._home = home
+        self.retry_after = retry_after
+        self._clock = clock
+
+    def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
+        """Store a payload, due in ``delay`` seconds."""
+        self._home.connection().changed(self._home.statements.push, **self._row(Push(queue, payload, delay)))
+
+    def bulk(self, pushes: Iterable[Push]) -> None:
+        """Store all, in order, in one transaction."""
+        rows = [self._row(push) for push in pushes]
+        connection = self._home.connection()
+        with connection.transaction():
+            connection.many(self._home.statements.push, rows)
+
+    def _row(self, push: Push) -> dict[str, object]:
+        return {
+            "uuid": push.payload.id,
+            "queue": push.queue,
+            "body": push.payload.body,
+            "due": self._due(push.delay),
+            "now": self._now(),
+        }
+
+    def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
+        """Take the first due payload of the first queue that has one."""
+        taken = self._take(queues)
+        if taken is not None or wait <= 0:
+            return taken
+        return self._wait_and_take(queues, wait)
+
+    def _take(self, queues: Sequence[str]) -> Reservation | None:
+        rows = self._home.connection().rows(
+            self._home.statements.reserve(len(queues)),
+            now=self._now(),
+            lease_end=milliseconds(self._clock.now() + self.retry_after),
+            **{f"queue_{index}": name for index, name in enumerate(queues)},
+        )
+        if not rows:
+            return None
+        number, queue, job_id, body, attempts, token, verdict = rows[0]
+        return Reservation(queue, Payload(job_id, body), attempts, token, verdict, number)
+
+    def _wait_and_take(self, queues: Sequence[str], wait: float) -> Reservation | None:
+        """Look again when the database was changed, which costs a few microseconds to ask, or something is due.
+
+        Looking is reading: idle workers do not take the write lock.
+        """
+        clock, pause, seen = self._clock, _POLL_FIRST, None
+        end = clock.monotonic() + wait
+        due: float | None = None
+        while True:
+            version = self._home.connection().say("PRAGMA data_version")
+            if version != seen:
+                seen, due = version, self.next_due(queues)
+            if due is not None and milliseconds(due) <= self._now():
+                if (taken := self._take(queues)) is not None:
+                    return taken
+                due = self.next_due(queues)
+            left = end - clock.monotonic()
+            if left <= _MOMENT:
+                return None
+            clock.sleep(min(left, pause) if due is None else min(left, pause, max(due - clock.now(), 0)))
+            pause = min(pause * 1.1, _POLL_LAST)
+
+    def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
+        """Remove a payload wherever it is, and apply ``effects`` in the same transaction."""
+        if not effects.pushes and effects.failed is None:
+            return self._remove(reservation, only_last=only_last)
+        rows = [self._row(push) for push in effects.pushes]
+        connection = self._home.connection()
+        with connection.transaction():
+            settled = self._remove(reservation, only_last=only_last)
+            if settled in {Settled.DONE, Settled.LATE}:
+                connection.many(self._home.statements.push, rows)
+                if effects.failed is not None:
+                    keep_failed(self._home, effects.failed)
+        return settled
+
+    def _remove(self, reservation: Reservation, *, only_last: bool) -> Settled:
+        connection, statements = self._home.connection(), self._home.statements
+        if only_last:
+            newest = connection.rows(statements.delete_last, row=reservation.receipt, token=reservation.token)
+        else:
+            newest = connection.rows(statements.delete, row=reservation.receipt)
+        if not newest:
+            return self._refused(reservation)
+        return Settled.DONE if newest == [(reservation.token,)] else Settled.LATE
+
+    def release(self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = "") -> Settled:
+        """Give a reserved payload back, due in ``delay`` seconds."""
+        released = self._home.connection().changed(
+            self._home.statements.release,
+            row=reservation.receipt,
+            token=reservation.token,
+            due=self._due(delay),
+            returned=int(not count),
+            note=verdict,
+        )
+        return Settled.DONE if released else self._refused(reservation)
+
+    def extend(self, reservation: Reservation, seconds: float) -> Settled:
+        """Let the lease end ``seconds`` from now."""
+        extended = self._home.connection().changed(
+            self._home.statements.extend,
+            row=reservation.receipt,
+            token=reservation.token,
+            lease_end=self._due(seconds),
+        )
+        return Settled.DONE if extended else self._refused(reservation)
+
+    def _refused(self, reservation: Reservation) -> Settled:
+        live = self._home.connection().rows(self._home.statements.is_live, uuid=reservation.payload.id)
+        return Settled.STALE if live else Settled.GONE
+
+    def size(self, queue: str) -> int:
+        """Count the payloads of a queue: ready, delayed and reserved."""
+        [(count,)] = self._home.connection().rows(self._home.statements.size, queue=queue)
+        return int(count)
+
+    def clear(self, queue: str) -> int:
+        """Remove every payload of a queue, and say how many."""
+        return self._home.connection().changed(self._home.statements.clear, queue=queue)
+
+    def counts(self) -> list[QueueCounts]:
+        """Count every queue that holds something, by name."""
+        rows = self._home.connection().rows(self._home.statements.counts, now=self._now())
+        return [
+            QueueCounts(queue, ready, delayed, reserved, None if oldest is None else oldest / 1000)
+            for queue, ready, delayed, reserved, oldest in rows
+        ]
+
+    def listed(self, queue: str, *, limit: int = 100) -> list[Listed]:
+        """Show the payloads of a queue in the order in which they become available."""
+        now = self._now()
+        rows = self._home.connection().rows(self._home.statements.listed, queue=queue, most=limit)
+        return [
+            Listed(queue, Payload(job_id, body), _state(due, reserved_at, now), attempts, due / 1000)
+            for job_id, body, attempts, reserved_at, due in rows
+        ]
+
+    def next_due(self, queues: Sequence[str]) -> float | None:
+        """Tell when the next payload of these queues becomes available, in seconds since 1970."""
+        connection, statement = self._home.connection(), self._home.statements.next_due
+        firsts = [connection.rows(statement, queue=name)[0][0] for name in queues]
+        return min((first / 1000 for first in firsts if first is not None), default=None)
+
+    def _now(self) -> int:
+        return -milliseconds(-self._clock.now())  # rounded down: an instant has come when all of it is over
+
+    def _due(self, delay: float) -> int:
+        # Without a delay it is due in this very millisecond; with one, never early.
+        return milliseconds(self._clock.now() + delay) if delay > 0 else self._now()
+
+
+def _state(due: int, reserved_at: int | None, now: int) -> str:
+    if due <= now:
+        return "ready"
+    return "delayed" if reserved_at is None else "reserved"

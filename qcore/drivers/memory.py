@@ -1,0 +1,192 @@
+"""Queues in the memory of this process: fast, and gone with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qcore.clock import milliseconds
+from qcore.driver import NONE, Effects, Listed, Payload, Push, QueueCounts, Reservation, Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from qcore.clock import Clock
+    from qcore.memory import Entry, Memory
+
+_MOMENT = 0.000_001
+"""Waits below the resolution of clocks are over."""
+
+
+class MemoryDriver:
+    """A driver whose payloads live in a ``Memory``."""
+
+    shared = False
+
+    def __init__(self, home: Memory, clock: Clock, *, retry_after: float = 90) -> None:
+        """Use the queues of ``home``; other drivers of the same home see the same ones."""
+        self.home: object = home
+        self._home = home
+        self.retry_after = retry_after
+        self._clock = clock
+        self._lock = home.lock
+
+    def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
+        """Store a payload, due in ``delay`` seconds."""
+        with self._lock:
+            self._home.push(queue, payload, self._due(delay))
+            self._home.wake()
+
+    def bulk(self, pushes: Iterable[Push]) -> None:
+        """Store all, in order."""
+        ready = [(queue, payload, self._due(delay)) for queue, payload, delay in pushes]
+        with self._lock:
+            for each in ready:
+                self._home.push(*each)
+            self._home.wake()
+
+    def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
+        """Take the first due payload of the first queue that has one."""
+        with self._lock:
+            taken = self._take(queues)
+            if taken is not None or wait <= 0:
+                return taken
+            return self._wait_and_take(queues, wait)
+
+    def _take(self, queues: Sequence[str]) -> Reservation | None:
+        now = self._clock.now()
+        whole = round(now * 1_000_000) // 1000
+        for name in queues:
+            queue = self._home.queues.get(name)
+            first = queue.first() if queue is not None else None
+            if first is not None and first[0] <= whole:
+                entry = first[2]
+                entry.queue.hold(entry, milliseconds(now + self.retry_after))
+                entry.attempts += 1
+                entry.token += 1
+                return Reservation(name, entry.payload, entry.attempts, entry.token, entry.verdict, entry.number)
+        return None
+
+    def _wait_and_take(self, queues: Sequence[str], wait: float) -> Reservation | None:
+        clock, home = self._clock, self._home
+        end = clock.monotonic() + wait
+        taken = None
+        while taken is None and (left := end - clock.monotonic()) > _MOMENT:
+            due = self.next_due(queues)
+            home.sleepers += 1
+            try:
+                clock.wait(home.changed, left if due is None else min(left, due - clock.now()))
+            finally:
+                home.sleepers -= 1
+            taken = self._take(queues)
+        return taken
+
+    def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
+        """Remove a payload wherever it is, and apply ``effects`` in the same step."""
+        with self._lock:
+            entry = self._home.entries.get(reservation.payload.id)
+            if entry is None:
+                return Settled.GONE
+            newest = entry.token == reservation.token
+            if entry.number != reservation.receipt or (only_last and not (newest and entry.reserved)):
+                return Settled.STALE
+            if effects is not NONE:
+                self._remove_with(entry, effects)
+            else:
+                self._home.remove(entry)
+            return Settled.DONE if newest else Settled.LATE
+
+    def _remove_with(self, entry: Entry, effects: Effects) -> None:
+        # What can raise (a delay that is not a number) comes before the first change.
+        ready = [(queue, payload, self._due(delay)) for queue, payload, delay in effects.pushes]
+        self._home.remove(entry)
+        for each in ready:
+            self._home.push(*each)
+        if effects.failed is not None:
+            self._home.keep_failed(effects.failed)
+        self._home.wake()
+
+    def release(self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = "") -> Settled:
+        """Give a reserved payload back, due in ``delay`` seconds."""
+        with self._lock:
+            entry = self._held_by(reservation)
+            if isinstance(entry, Settled):
+                return entry
+            entry.queue.wait(entry, self._due(delay))
+            entry.attempts -= not count
+            entry.verdict = verdict
+            entry.queue.sweep()
+            self._home.wake()
+            return Settled.DONE
+
+    def extend(self, reservation: Reservation, seconds: float) -> Settled:
+        """Let the lease end ``seconds`` from now."""
+        with self._lock:
+            entry = self._held_by(reservation)
+            if isinstance(entry, Settled):
+                return entry
+            entry.queue.extend(entry, self._due(seconds))
+            self._home.wake()
+            return Settled.DONE
+
+    def _held_by(self, reservation: Reservation) -> Entry | Settled:
+        entry = self._home.entries.get(reservation.payload.id)
+        if entry is None:
+            return Settled.GONE
+        if entry.number != reservation.receipt or entry.token != reservation.token or not entry.reserved:
+            return Settled.STALE
+        return entry
+
+    def size(self, queue: str) -> int:
+        """Count the payloads of a queue: ready, delayed and reserved."""
+        with self._lock:
+            found = self._home.queues.get(queue)
+            return 0 if found is None else found.size
+
+    def clear(self, queue: str) -> int:
+        """Remove every payload of a queue, and say how many."""
+        with self._lock:
+            doomed = list(self._home.in_queue(queue))
+            for entry in doomed:
+                self._home.remove(entry)
+            return len(doomed)
+
+    def counts(self) -> list[QueueCounts]:
+        """Count every queue that holds something, by name."""
+        with self._lock:
+            names = sorted(name for name, queue in self._home.queues.items() if queue.size)
+            return [self._count(name) for name in names]
+
+    def _count(self, name: str) -> QueueCounts:
+        listed = self.listed(name, limit=self.size(name))
+        states = [each.state for each in listed]
+        # In due order: the first ready one is the oldest.
+        oldest = next((each.available_at for each in listed if each.state == "ready"), None)
+        return QueueCounts(name, states.count("ready"), states.count("delayed"), states.count("reserved"), oldest)
+
+    def listed(self, queue: str, *, limit: int = 100) -> list[Listed]:
+        """Show the payloads of a queue in the order in which they become available."""
+        with self._lock:
+            now = -milliseconds(-self._clock.now())
+            entries = sorted(self._home.in_queue(queue), key=lambda entry: (entry.due, entry.number))
+            return [
+                Listed(queue, each.payload, _state(each, now), each.attempts, each.due / 1000)
+                for each in entries[:limit]
+            ]
+
+    def next_due(self, queues: Sequence[str]) -> float | None:
+        """Tell when the next payload of these queues becomes available, in seconds since 1970."""
+        with self._lock:
+            found = [queue for name in queues if (queue := self._home.queues.get(name)) is not None]
+            firsts = [first[0] for queue in found if (first := queue.first()) is not None]
+            return min(firsts) / 1000 if firsts else None
+
+    def _due(self, delay: float) -> int:
+        now = self._clock.now()
+        # Without a delay it is due in this very millisecond; with one, never early.
+        return milliseconds(now + delay) if delay > 0 else round(now * 1_000_000) // 1000
+
+
+def _state(entry: Entry, now: int) -> str:
+    if entry.due <= now:
+        return "ready"
+    return "reserved" if entry.reserved else "delayed"

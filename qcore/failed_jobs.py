@@ -1,0 +1,125 @@
+"""Failed jobs as a library: list, find, retry, forget, flush, prune. The commands stand on this."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qcore import payload, registry
+from qcore.codec import rebuild
+from qcore.driver import Payload
+from qcore.errors import PayloadError
+from qcore.events import JobRetryRequested
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from qcore.clock import Clock
+    from qcore.codec import Codec
+    from qcore.events import Events
+    from qcore.failed import FailedJob, FailedStore
+    from qcore.job import Job
+    from qcore.queue import Queue
+
+HOUR = 3600.0
+
+
+class Retried(NamedTuple):
+    """What became of a request to retry."""
+
+    ids: list[str]
+    """Jobs that wait again."""
+    missing: list[str]
+    """Ids without a failed job."""
+
+
+class FailedJobs:
+    """The failed jobs of an App."""
+
+    def __init__(
+        self, store: FailedStore, *, connection: Callable[[str], Queue], codec: Codec, clock: Clock, events: Events
+    ) -> None:
+        """Take the store; ``connection`` gives the push side of a connection by name."""
+        self._store = store
+        self._connection = connection
+        self._codec = codec
+        self._clock = clock
+        self._events = events
+
+    def list(self, *, queue: str | None = None) -> list[FailedJob]:
+        """All failed jobs, of one queue if given; the newest failure first."""
+        return self._store.listed(queue=queue)
+
+    def find(self, job_id: str) -> FailedJob | None:
+        """Look one up by its id."""
+        return self._store.find(job_id)
+
+    def display_name(self, record: FailedJob) -> str:
+        """What to call the job in front of people."""
+        body = self._decoded(record)
+        return body.display_name if body else "(unreadable payload)"
+
+    def retry(self, ids: Iterable[str]) -> Retried:
+        """Push failed jobs anew: the id stays, attempts start at 0, options come from today's class.
+
+        :raises UnknownConnectionError: when a job's connection is configured no more; it stays failed.
+        """
+        retried = Retried([], [])
+        for job_id in dict.fromkeys(ids):
+            record = self._store.find(job_id)
+            if record is None:
+                retried.missing.append(job_id)
+            else:
+                self._retry(record)
+                retried.ids.append(job_id)
+        return retried
+
+    def retry_all(self, *, queue: str | None = None) -> Retried:
+        """Push all failed jobs anew, of one queue if given; the oldest failure first."""
+        return self.retry(record.id for record in reversed(self.list(queue=queue)))
+
+    def numbered(self, first: int, last: int) -> list[str]:
+        """Ids of the failed jobs with these numbers, both included; the oldest failure first."""
+        return [record.id for record in reversed(self.list()) if first <= record.number <= last]
+
+    def forget(self, job_id: str) -> bool:
+        """Drop one failed job; False when there was none."""
+        return self._store.forget(job_id)
+
+    def flush(self, *, hours: float | None = None) -> int:
+        """Drop all, or only those that failed at least that many hours ago; say how many."""
+        before = None if hours is None else self._clock.now() - hours * HOUR
+        return self._store.flush(before=before)
+
+    def prune(self, *, hours: float = 24) -> int:
+        """Drop those that failed at least that many hours ago; say how many."""
+        return self.flush(hours=hours)
+
+    def _retry(self, record: FailedJob) -> None:
+        if self._events.wants(JobRetryRequested):
+            self._events.emit(JobRetryRequested(record))
+        queue = self._connection(record.connection)
+        # Pushed first: should the process die in between, the job is there twice rather than not at all,
+        # and a push of an id that waits already changes nothing.
+        queue.push_raw(self._fresh(record, queue), record.queue)
+        self._store.forget(record.id)
+
+    def _fresh(self, record: FailedJob, queue: Queue) -> Payload:
+        """Write the payload anew from today's class; what cannot be read is pushed as it is."""
+        body = self._decoded(record)
+        if body is None:
+            return record.payload
+        try:
+            job: Job = rebuild(  # type: ignore[assignment]
+                registry.resolve(body.command_name), self._codec.decode(body.command), path=body.display_name
+            )
+        except PayloadError:
+            return record.payload
+        options = type(job).__job__.options
+        fresh: Any = self._codec.loads(queue.body_of(job, options, record.id))
+        return Payload(record.id, self._codec.dumps(body.raw | fresh, what=body.display_name))
+
+    def _decoded(self, record: FailedJob) -> payload.Body | None:
+        try:
+            return payload.decode(record.payload.body, self._codec)
+        except PayloadError:
+            return None

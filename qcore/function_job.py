@@ -1,0 +1,111 @@
+"""Functions as jobs: ``@job``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, overload
+
+from qcore.errors import JobDefinitionError
+from qcore.job import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class FunctionCall(Job):
+    """One call of a job function, with its arguments by name."""
+
+    function: ClassVar[Callable[..., Any]]
+    signature: ClassVar[inspect.Signature]
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        """Keep the arguments; they were bound to the function's signature."""
+        self.arguments = arguments
+
+    def handle(self) -> Any:
+        """Call the function."""
+        bound = inspect.BoundArguments(self.signature, self.arguments)  # type: ignore[arg-type] # any mapping serves
+        return type(self).function(*bound.args, **bound.kwargs)
+
+    def __repr__(self) -> str:
+        """Show it as it is called."""
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return f"{type(self).__qualname__}({arguments})"
+
+
+class FunctionJob(Generic[P, R]):
+    """A function that can also be a job: ``f(...)`` calls it, ``f.dispatch(...)`` queues the call."""
+
+    def __init__(self, function: Callable[P, R], job_class: type[FunctionCall]) -> None:
+        """Join the function and the class of its jobs."""
+        functools.update_wrapper(self, function)
+        self.job_class = job_class
+        self._function = function
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Just call the function."""
+        return self._function(*args, **kwargs)
+
+    def job(self, *args: P.args, **kwargs: P.kwargs) -> FunctionCall:
+        """Make a job of this call, to be dispatched, chained or batched.
+
+        :raises TypeError: when the arguments do not fit the function.
+        """
+        try:
+            bound = self.job_class.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            message = f"{self.job_class.__qualname__}(): {error}"
+            raise TypeError(message) from None
+        return self.job_class(dict(bound.arguments))
+
+    def dispatch(self, *args: P.args, **kwargs: P.kwargs) -> str | None:
+        """Queue this call and give the job's id. For options: ``f.job(...).dispatch(delay=60)``."""
+        return self.job(*args, **kwargs).dispatch()
+
+    def __repr__(self) -> str:
+        """Show whose job it is."""
+        return f"<job {self.job_class.__job__.name}>"
+
+
+@overload
+def job(function: Callable[P, R], /) -> FunctionJob[P, R]: ...
+
+
+@overload
+def job(**options: Any) -> Callable[[Callable[P, R]], FunctionJob[P, R]]: ...
+
+
+def job(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
+    """Make a job of a function; takes the options that a job class takes as keywords.
+
+    ::
+
+        @job(queue="mail", tries=3)
+        def send_welcome(user_id: int) -> None: ...
+
+        send_welcome.dispatch(42)
+        send_welcome.job(42).dispatch(delay=60)
+
+    :raises JobDefinitionError: for an unknown option, or something that is no plain function.
+    """
+    if function is not None:
+        return FunctionJob(function, _class_of(function, options))
+    return lambda function: FunctionJob(function, _class_of(function, options))
+
+
+def _class_of(function: Callable[..., Any], options: dict[str, Any]) -> type[FunctionCall]:
+    if not inspect.isfunction(function) or inspect.isgeneratorfunction(function):
+        message = f"@job stands over a plain or async function, not over {function!r}"
+        raise JobDefinitionError(message)
+    body = {
+        "__doc__": function.__doc__,
+        "__module__": function.__module__,
+        "__qualname__": function.__qualname__,
+        "function": staticmethod(function),
+        "signature": inspect.signature(function),
+    }
+    return type(function.__name__, (FunctionCall,), body, **options)

@@ -1,0 +1,108 @@
+"""When a worker stops: one row for each reason, the first that holds counts."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+
+class StopReason(enum.Enum):
+    """Why a worker stopped."""
+
+    INTERRUPTED = "interrupted"
+    MEMORY = "memory"
+    EMPTY = "empty"
+    EMPTY_FOR = "empty_for"
+    DRAINED = "drained"
+    MAX_TIME = "max_time"
+    MAX_JOBS = "max_jobs"
+
+
+class WorkerOptions(NamedTuple):
+    """How a worker works. Times are seconds, 0 means without limit."""
+
+    queues: tuple[str, ...] = ("default",)
+    """Strict priority: the second is asked only when the first has nothing."""
+    name: str = "default"
+    tries: int = 1
+    backoff: float | Sequence[float] = 0
+    timeout: float = 60
+    sleep: float = 3
+    """How long one wait for a job lasts; drivers that can wake the worker earlier."""
+    rest: float = 0
+    """Pause after each job."""
+    memory: float = 128
+    """Megabytes the process may use."""
+    max_jobs: int = 0
+    max_time: float = 0
+    stop_when_empty: bool = False
+    stop_when_empty_for: float = 0
+    drain: bool = False
+    """Run until nothing waits on the queues, delayed jobs included."""
+    force: bool = False
+
+    @property
+    def finite(self) -> bool:
+        """True when the worker ends by itself once the work is done."""
+        return self.stop_when_empty or self.drain
+
+
+class WorkerState(Protocol):
+    """What the reasons look at, after each turn of the worker."""
+
+    found_job: bool
+    """True when this turn ran a job."""
+    jobs: int
+    """Jobs run so far."""
+
+    def interrupted(self) -> bool:
+        """Tell whether somebody asked the worker to stop."""
+
+    def memory(self) -> float:
+        """Megabytes in use."""
+
+    def idle_for(self) -> float:
+        """Seconds since the last job ended, or since the start."""
+
+    def running_for(self) -> float:
+        """Seconds since the start."""
+
+    def next_due(self) -> float | None:
+        """When the next job of the queues becomes available; None when nothing waits."""
+
+
+class Row(NamedTuple):
+    """One reason: when the options ask for it, and when it holds."""
+
+    reason: StopReason
+    asked_for: Callable[[WorkerOptions], object]
+    holds: Callable[[WorkerState, WorkerOptions], object]
+
+
+ROWS = (
+    Row(StopReason.INTERRUPTED, lambda _: True, lambda s, _: s.interrupted()),
+    Row(StopReason.MEMORY, lambda o: o.memory > 0, lambda s, o: s.memory() >= o.memory),
+    Row(StopReason.EMPTY, lambda o: o.stop_when_empty, lambda s, _: not s.found_job),
+    Row(
+        StopReason.EMPTY_FOR,
+        lambda o: o.stop_when_empty_for > 0,
+        lambda s, o: not s.found_job and s.idle_for() >= o.stop_when_empty_for,
+    ),
+    Row(StopReason.DRAINED, lambda o: o.drain, lambda s, _: not s.found_job and s.next_due() is None),
+    Row(StopReason.MAX_TIME, lambda o: o.max_time > 0, lambda s, o: s.running_for() >= o.max_time),
+    Row(StopReason.MAX_JOBS, lambda o: o.max_jobs > 0, lambda s, o: s.jobs >= o.max_jobs),
+)
+
+
+def rows_for(options: WorkerOptions) -> tuple[Row, ...]:
+    """Give the reasons that these options ask for: what is not asked for costs nothing after each job."""
+    return tuple(row for row in ROWS if row.asked_for(options))
+
+
+def reason_to_stop(state: WorkerState, options: WorkerOptions, rows: Sequence[Row] = ROWS) -> StopReason | None:
+    """Give the first reason that is asked for and holds, None to go on."""
+    for row in rows:
+        if row.asked_for(options) and row.holds(state, options):
+            return row.reason
+    return None

@@ -1,0 +1,179 @@
+"""The memory of one process as a home of queues, failed jobs and keys."""
+
+from __future__ import annotations
+
+import threading
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qcore.driver import Payload
+    from qcore.failed import FailedJob
+
+TOKEN_SHIFT = 24
+"""The first token of a life is ``number << 24``: an id that is pushed anew never repeats an old token."""
+
+_SLACK = 64
+"""So much garbage is not worth sweeping."""
+
+_GONE = -1
+
+
+class Entry:
+    """One live payload. ``due`` is when it may be reserved or, while it is reserved, when its lease ends."""
+
+    __slots__ = ("attempts", "due", "number", "payload", "queue", "reserved", "token", "verdict")
+
+    def __init__(self, number: int, queue: MemoryQueue, payload: Payload, due: int) -> None:
+        """Start a life: ``number`` counts pushes and is never used twice."""
+        self.number = number
+        self.queue = queue
+        self.payload = payload
+        self.due = due
+        self.attempts = 0
+        self.token = number << TOKEN_SHIFT
+        self.verdict = ""
+        self.reserved = False
+
+    def __lt__(self, other: Entry) -> bool:
+        """Let heaps compare two nodes of one entry; between entries the number has decided before."""
+        return self.number < other.number
+
+
+Node = tuple[int, int, Entry]
+"""When it is due, its number, and the entry: what heaps are ordered by."""
+
+
+class MemoryQueue:
+    """The entries of one queue, by the time at which they are due and then by the order of their pushes.
+
+    Two heaps, because leases end in the far future: what is settled in time would pile up
+    below the waiting ones. A node whose entry has moved on is garbage; it is dropped when it
+    comes up, and swept when there is more garbage than content.
+    """
+
+    __slots__ = ("held", "leases", "name", "size", "waiting")
+
+    def __init__(self, name: str) -> None:
+        """Start empty."""
+        self.name = name
+        self.waiting: list[Node] = []
+        self.leases: list[Node] = []
+        self.size = 0
+        self.held = 0
+
+    def first(self) -> Node | None:
+        """Show what is due first, waiting or at the end of its lease."""
+        waiting, leases = self.waiting, self.leases
+        while waiting and waiting[0][2].due != waiting[0][0]:
+            heappop(waiting)
+        while leases and (leases[0][2].due != leases[0][0] or not leases[0][2].reserved):
+            heappop(leases)
+        if leases and (not waiting or leases[0] < waiting[0]):
+            return leases[0]
+        return waiting[0] if waiting else None
+
+    def wait(self, entry: Entry, due: int) -> None:
+        """Let the entry wait until ``due``."""
+        if entry.reserved:
+            entry.reserved = False
+            self.held -= 1
+        entry.due = due
+        heappush(self.waiting, (due, entry.number, entry))
+
+    def hold(self, entry: Entry, lease_end: int) -> None:
+        """Hide the entry, which is the ``first`` one, until its lease ends."""
+        if entry.reserved:
+            heappop(self.leases)
+        else:
+            heappop(self.waiting)
+            entry.reserved = True
+            self.held += 1
+        entry.due = lease_end
+        heappush(self.leases, (lease_end, entry.number, entry))
+
+    def extend(self, entry: Entry, lease_end: int) -> None:
+        """Move the end of a lease."""
+        entry.due = lease_end
+        heappush(self.leases, (lease_end, entry.number, entry))
+        self.sweep()
+
+    def drop(self, entry: Entry) -> None:
+        """Forget the entry wherever it is."""
+        self.size -= 1
+        if entry.reserved:
+            entry.reserved = False
+            self.held -= 1
+        entry.due = _GONE
+
+    def sweep(self) -> None:
+        """Keep the heaps no larger than twice what lives in them."""
+        if len(self.leases) > 2 * self.held + _SLACK:
+            self.leases = list({id(node[2]): node for node in self.leases if _is_lease(node)}.values())
+            heapify(self.leases)
+        if len(self.waiting) > 2 * (self.size - self.held) + _SLACK:
+            self.waiting = [node for node in self.waiting if node[2].due == node[0]]
+            heapify(self.waiting)
+
+
+def _is_lease(node: Node) -> bool:
+    return node[2].reserved and node[2].due == node[0]
+
+
+class Memory:
+    """One lock and what it guards. Drivers and stores that share it act in one atomic step."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        """Notified when something may be due earlier than sleepers believe."""
+        self.sleepers = 0
+        self.entries: dict[str, Entry] = {}
+        self.queues: dict[str, MemoryQueue] = {}
+        self.pushed = 0
+        self.failed: dict[str, FailedJob] = {}
+        self.failures = 0
+        self.keys: dict[str, tuple[str, int | None]] = {}
+
+    def push(self, name: str, payload: Payload, due: int) -> None:
+        """Keep a payload, unless its id is live."""
+        if payload.id in self.entries:
+            return
+        queue = self.queues.get(name)
+        if queue is None:
+            queue = self.queues[name] = MemoryQueue(name)
+        self.pushed = number = self.pushed + 1
+        self.entries[payload.id] = entry = Entry(number, queue, payload, due)
+        queue.size += 1
+        heappush(queue.waiting, (due, number, entry))
+
+    def remove(self, entry: Entry) -> None:
+        """End the life of an entry."""
+        del self.entries[entry.payload.id]
+        queue = entry.queue
+        queue.drop(entry)
+        if queue.size:
+            queue.sweep()
+        elif len(self.queues) > _SLACK:
+            del self.queues[queue.name]
+        else:
+            queue.waiting.clear()
+            queue.leases.clear()
+
+    def in_queue(self, name: str) -> Iterator[Entry]:
+        """Walk over the entries of one queue, in no order."""
+        return (entry for entry in self.entries.values() if entry.queue.name == name)
+
+    def keep_failed(self, record: FailedJob) -> None:
+        """Keep a failed job under the next number, in place of an older record of the same id."""
+        self.failures += 1
+        self.failed.pop(record.payload.id, None)
+        self.failed[record.payload.id] = record._replace(number=self.failures)
+
+    def wake(self) -> None:
+        """Let those who wait look again."""
+        if self.sleepers:
+            self.changed.notify_all()

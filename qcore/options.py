@@ -1,0 +1,157 @@
+"""What can be said about how a job runs, and the rules by which one saying beats another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from enum import Enum
+
+from qcore.errors import JobDefinitionError
+
+Delay = float | timedelta | datetime
+"""Seconds, a timedelta, or the aware datetime at which something is due."""
+Backoff = float | Sequence[float]
+"""Seconds before the next attempt: one number, or one for each attempt (the last one repeats)."""
+Name = str | Enum
+"""A queue or connection: its name, or a member of an enum whose value is the name."""
+
+_LONGEST_NAME = 190
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """Options of a job; None means: not said here, ask the next one.
+
+    Precedence: the call (``dispatch(queue=...)``, ``with_options``), the class keywords, the route,
+    the connection, the default.
+    """
+
+    queue: str | None = None
+    connection: str | None = None
+    delay: Delay | None = None
+    tries: int | None = None
+    """How often the job may be tried; 0 means without limit."""
+    max_exceptions: int | None = None
+    """How many exceptions may escape before the job fails, however many tries are left."""
+    backoff: float | tuple[float, ...] | None = None
+    timeout: float | None = None
+    """Seconds an attempt may run; 0 means without limit."""
+    fail_on_timeout: bool | None = None
+
+    def over(self, base: JobOptions) -> JobOptions:
+        """These options, and those of ``base`` where nothing is said here."""
+        if self is UNSET:
+            return base
+        return JobOptions(**{name: _first(getattr(self, name), getattr(base, name)) for name in _FIELDS})
+
+
+_FIELDS = tuple(field.name for field in fields(JobOptions))
+UNSET = JobOptions()
+
+
+def _first(mine: object, theirs: object) -> object:
+    return theirs if mine is None else mine
+
+
+def job_options(  # noqa: PLR0913 - one keyword for each option
+    *,
+    queue: Name | None = None,
+    connection: Name | None = None,
+    delay: Delay | None = None,
+    tries: int | None = None,
+    max_exceptions: int | None = None,
+    backoff: Backoff | None = None,
+    timeout: float | None = None,
+    fail_on_timeout: bool | None = None,
+) -> JobOptions:
+    """Check what the user said, and keep it.
+
+    :raises JobDefinitionError: when a value cannot mean anything.
+    """
+    return JobOptions(
+        queue=None if queue is None else checked_name(queue, "queue"),
+        connection=None if connection is None else checked_name(connection, "connection"),
+        delay=delay,
+        tries=_checked_count(tries, "tries"),
+        max_exceptions=_checked_count(max_exceptions, "max_exceptions"),
+        backoff=_checked_backoff(backoff),
+        timeout=None if timeout is None else _checked_seconds(timeout, "timeout"),
+        fail_on_timeout=fail_on_timeout,
+    )
+
+
+def checked_name(name: Name, what: str) -> str:
+    """Give the name of a queue or connection as text, or say why it cannot be one.
+
+    :raises JobDefinitionError: not text, empty, too long, or with characters that no backend,
+        log line or ``--queue a,b`` could tell apart.
+    """
+    text = name.value if isinstance(name, Enum) else name
+    if isinstance(name, Enum) and not isinstance(text, str):
+        text = name.name
+    if not isinstance(text, str):
+        message = f"a {what} name is text, got {text!r} ({type(text).__qualname__})"
+        raise JobDefinitionError(message)
+    if not text or text != text.strip() or "," in text or not text.isprintable() or len(text) > _LONGEST_NAME:
+        message = (
+            f"{text[:60]!r} cannot be a {what} name: use 1 to {_LONGEST_NAME} printable characters "
+            "without a comma and without spaces at the ends"
+        )
+        raise JobDefinitionError(message)
+    return text
+
+
+def _checked_count(value: int | None, what: str) -> int | None:
+    if value is None or (type(value) is int and value >= 0):
+        return value
+    message = f"{what} is a whole number, 0 or more, got {value!r}"
+    raise JobDefinitionError(message)
+
+
+def _checked_seconds(value: float, what: str) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
+        return value
+    message = f"{what} is a number of seconds, 0 or more, got {value!r}"
+    raise JobDefinitionError(message)
+
+
+def _checked_backoff(backoff: Backoff | None) -> float | tuple[float, ...] | None:
+    if backoff is None or isinstance(backoff, int | float):
+        return None if backoff is None else _checked_seconds(backoff, "backoff")
+    if isinstance(backoff, str) or not isinstance(backoff, Sequence):
+        message = f"backoff is seconds, or a list of seconds, got {backoff!r}"
+        raise JobDefinitionError(message)
+    return tuple(_checked_seconds(seconds, "backoff") for seconds in backoff) or None
+
+
+def seconds_until(delay: Delay | None, now: float) -> float:
+    """Seconds from ``now`` until ``delay``; a moment in the past is now.
+
+    :raises ValueError: for a naive datetime, which means a different moment on every machine, and for
+        a number that is no time.
+    """
+    if delay is None:
+        return 0
+    if isinstance(delay, timedelta):
+        return max(delay.total_seconds(), 0)
+    if isinstance(delay, datetime):
+        return max(timestamp(delay) - now, 0)
+    if isinstance(delay, bool) or not isinstance(delay, int | float) or not math.isfinite(delay):
+        message = f"a delay is seconds, a timedelta or an aware datetime, got {delay!r}"
+        raise ValueError(message)
+    return max(delay, 0)
+
+
+def timestamp(moment: float | datetime) -> float:
+    """Give a moment in seconds since 1970.
+
+    :raises ValueError: for a naive datetime.
+    """
+    if not isinstance(moment, datetime):
+        return moment
+    if moment.utcoffset() is None:
+        message = f"{moment!r} has no time zone: pass an aware datetime, such as datetime.now(UTC)"
+        raise ValueError(message)
+    return moment.timestamp()

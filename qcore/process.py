@@ -1,0 +1,75 @@
+"""What a worker asks of its process: signals and memory."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from qcore.errors import JobInterrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+
+class Interruption(Protocol):
+    """Tells a worker that it shall stop."""
+
+    signal: int
+    """The number of the signal that asked for it; 0 while nobody did."""
+
+
+class NotInterrupted:
+    """Nobody ever asks: for workers that are stepped by a test or a caller."""
+
+    signal = 0
+
+
+class Signals:
+    """SIGTERM, SIGINT and SIGQUIT: stop after the current job; a second one interrupts the job.
+
+    A handler sets a flag and no more, so that it cannot meet a lock or a half-written log line. It raises
+    only while code of the user runs, and only the second time.
+    """
+
+    STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+    def __init__(self, in_user_code: Callable[[], bool]) -> None:
+        """Take the signals of this process; ``in_user_code`` tells whether raising is safe."""
+        self.signal = 0
+        self._in_user_code = in_user_code
+        self._before = {number: signal.signal(number, self._handle) for number in self.STOP}
+
+    def restore(self) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        again, self.signal = self.signal, number
+        if again and self._in_user_code():
+            raise JobInterrupted
+
+
+def memory_in_use(interesting_from: float = 0) -> float:
+    """Megabytes of memory in use.
+
+    While the process never used ``interesting_from`` megabytes its peak is given instead, which is
+    never less and costs a tenth: a worker asks after every job.
+    """
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MAXRSS_UNITS
+    return peak if peak < interesting_from else _resident(peak)
+
+
+_MAXRSS_UNITS = 1024 * 1024 if sys.platform == "darwin" else 1024
+
+
+def _resident(peak: float) -> float:
+    try:
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    except OSError:
+        return peak  # no /proc on this system: the peak is the best there is
+    return pages * resource.getpagesize() / (1024 * 1024)

@@ -1,0 +1,48 @@
+"""Keeps secrets out of what is stored and shown about jobs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+SECRET_KEYS = ("password", "passwd", "secret", "token", "api_key", "apikey", "authorization", "credential")
+HIDDEN = "[redacted]"
+
+_LONGEST = 64_000
+
+
+class Redactor:
+    """Hides the values of everything whose name contains one of the given words."""
+
+    def __init__(self, keys: Iterable[str] = SECRET_KEYS) -> None:
+        """Take the words; letter case does not matter."""
+        self._keys = tuple(key.lower() for key in keys)
+        words = "|".join(re.escape(key) for key in self._keys)
+        # name=value, "name": value, name='...': the value is a quoted text or runs to the next delimiter.
+        self._pattern = re.compile(
+            rf"""({words})(\w*["']?\s?[=:]\s?)("[^"\n]*"|'[^'\n]*'|(?:Bearer\s)?[^\s,;)\]}}]+)""", re.IGNORECASE
+        )
+
+    def text(self, text: str) -> str:
+        """Hide the values of secret names in a text, and cut what is too long to keep."""
+        if len(text) > _LONGEST:
+            text = f"{text[: _LONGEST // 2]}\n... {len(text) - _LONGEST} characters cut ...\n{text[-_LONGEST // 2 :]}"
+        return self._pattern.sub(rf"\1\2{HIDDEN}", text) if self._keys else text
+
+    def value(self, value: object) -> object:
+        """Hide the values of secret names in a JSON structure."""
+        if isinstance(value, dict):
+            return {key: HIDDEN if self._is_secret(key) else self.value(entry) for key, entry in value.items()}
+        if isinstance(value, list):
+            return [self.value(entry) for entry in value]
+        return value
+
+    def _is_secret(self, name: str) -> bool:
+        return any(key in name.lower() for key in self._keys)
+
+
+def exception_text(error: BaseException, redactor: Redactor) -> str:
+    """Give an exception with its traceback as text: what the failed store keeps."""
+    import traceback  # only a failing job needs it
+
+    return redactor.text("".join(traceback.format_exception(error)))

@@ -1,0 +1,85 @@
+"""Which job class a name in a payload stands for.
+
+Names resolve only here, never through an import of what a payload says: a payload can ask
+for a job that this process chose to load, and for nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qcore.errors import DuplicateJobError, UnknownJobError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from qcore.job import Job
+
+_classes: dict[str, type[Job]] = {}
+
+
+def register(job_class: type[Job], names: Iterable[str]) -> None:
+    """Let every name stand for the class.
+
+    The same definition seen again (a reloaded module, a class that ``@dataclass(slots=True)`` made
+    anew) takes the place of the old one.
+
+    :raises DuplicateJobError: when a name stands for another job already.
+    """
+    for name in names:
+        other = _classes.get(name)
+        if other is not None and _origin(other) != _origin(job_class):
+            message = (
+                f"the job name {name!r} is taken by {_origin(other)}, and {_origin(job_class)} wants it too: "
+                "give one of them another name="
+            )
+            raise DuplicateJobError(message)
+        _classes[name] = job_class
+
+
+def _origin(job_class: type[Job]) -> str:
+    return f"{job_class.__module__}:{job_class.__qualname__}"
+
+
+def resolve(name: str) -> type[Job]:
+    """Find the class that a name in a payload stands for.
+
+    :raises UnknownJobError: when no job of that name was loaded.
+    """
+    try:
+        return _classes[name]
+    except KeyError:
+        message = f"no job named {name!r} is known here{_nearest(name)}: add its module to imports"
+        raise UnknownJobError(message) from None
+
+
+def _nearest(name: str) -> str:
+    import difflib  # only a failing look-up needs it
+
+    close = difflib.get_close_matches(name, _classes, n=3)
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
+
+
+def find(name: str) -> type[Job]:
+    """Find a job by its name, or by the last part of it when that is unique: ``ImportCsv``.
+
+    :raises UnknownJobError: when no job, or more than one, answers to it.
+    """
+    if name in _classes:
+        return _classes[name]
+    found = {
+        job_class.__job__.name: job_class
+        for full, job_class in _classes.items()
+        if name in (full.partition(":")[2], full.rpartition(".")[2])
+    }
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        message = f"{name!r} could be {' or '.join(sorted(found))}: write the whole name"
+        raise UnknownJobError(message)
+    return resolve(name)
+
+
+def names() -> list[str]:
+    """All names that a payload may use here."""
+    return sorted(_classes)

@@ -1,0 +1,138 @@
+"""Carries out what was decided about a delivery: tells the driver, the failed store and the listeners."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from qcore.driver import Effects, Extendable, Settled
+from qcore.errors import TimeLimitReached
+from qcore.events import JobFailed, JobFailing, JobLost, JobProcessed, JobReleased, JobSkipped
+from qcore.failed import FailedJob
+from qcore.outcome import Done, Facts, Failed, Lost, Outcome, Released, Skipped, veto
+from qcore.redaction import Redactor, exception_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qcore.clock import Clock
+    from qcore.delivery import Delivery
+    from qcore.driver import Driver
+    from qcore.events import Events
+    from qcore.failed import FailedStore
+
+logger = logging.getLogger("qcore")
+
+FAILED_LIMIT = 60.0
+"""Seconds that ``failed()`` of a job may take; the lease is extended by that much."""
+
+_REFUSED = (Settled.STALE, Settled.GONE)
+
+
+class UserCode(Protocol):
+    """Runs code of the user; the runner does."""
+
+    def call(self, delivery: Delivery, function: Callable[..., object], timeout: float, *args: object) -> None:
+        """Run it under its time limit."""
+
+    def facts(self, delivery: Delivery) -> Facts:
+        """Collect what a decision depends on."""
+
+
+class Settlement:
+    """The effects of an outcome, each in one step with the backend, then one ending event."""
+
+    def __init__(
+        self, *, driver: Driver, failed: FailedStore | None, events: Events, clock: Clock, redactor: Redactor
+    ) -> None:
+        """Take the parts; without a failed store nothing is kept of failed jobs."""
+        self._driver = driver
+        self._failed = failed
+        self._events = events
+        self._clock = clock
+        self._redactor = redactor
+
+    def settle(self, delivery: Delivery, decided: Outcome, user: UserCode, started: float) -> Outcome:
+        """Carry out the decision and give what became of it; ``Lost`` when the lease had passed on."""
+        if isinstance(decided, Failed):
+            outcome = self._fail(delivery, decided, user)
+        elif isinstance(decided, Released):
+            outcome = self._release(delivery, decided)
+        else:
+            outcome = self._delete(delivery, decided)
+        self._announce(delivery, outcome, started)
+        return outcome
+
+    def _delete(self, delivery: Delivery, decided: Outcome) -> Outcome:
+        settled = self._driver.delete(delivery.reservation)
+        if settled is Settled.LATE and isinstance(decided, Done):
+            return Done(late=True)
+        if settled is Settled.STALE:
+            return Lost(decided)
+        return decided
+
+    def _release(self, delivery: Delivery, decided: Released) -> Outcome:
+        settled = self._driver.release(delivery.reservation, delay=decided.delay, count=decided.count)
+        return Lost(decided) if settled in _REFUSED else decided
+
+    def _fail(self, delivery: Delivery, decided: Failed, user: UserCode) -> Outcome:
+        if self._events.wants(JobFailing) and not self._events.emit(JobFailing(delivery, decided.error)):
+            return self._release(delivery, veto(decided, user.facts(delivery)))
+        if not self._still_ours(delivery):
+            return Lost(decided)
+        # Before the delete: should the process die in failed(), the job comes back and fails again.
+        self._call_failed(delivery, decided.error, user)
+        return decided if self._bury(delivery, decided.error) else Lost(decided)
+
+    def _still_ours(self, delivery: Delivery) -> bool:
+        """Ask before ``failed()`` runs: another worker may have the job, and it may yet succeed."""
+        if not isinstance(self._driver, Extendable):
+            return True
+        return self._driver.extend(delivery.reservation, FAILED_LIMIT + 30) not in _REFUSED
+
+    def _call_failed(self, delivery: Delivery, error: BaseException, user: UserCode) -> None:
+        if delivery.job is None:
+            return
+        try:
+            user.call(delivery, delivery.job.failed, FAILED_LIMIT, error)
+        except (Exception, TimeLimitReached):
+            logger.exception("failed() of %s (%s) raised; the job counts as failed", delivery.name, delivery.id)
+
+    def _bury(self, delivery: Delivery, error: BaseException) -> bool:
+        """Move the job to the failed store; False when it was no longer ours to move."""
+        failed, reservation = self._failed, delivery.reservation
+        if failed is None:
+            return self._driver.delete(reservation, only_last=True) not in _REFUSED
+        record = self._record(delivery, error)
+        if failed.home is self._driver.home:
+            return self._driver.delete(reservation, effects=Effects(failed=record), only_last=True) not in _REFUSED
+        # Two backends, so two steps: rather a record of a job that is still there than neither.
+        failed.add(record)
+        if self._driver.delete(reservation, only_last=True) in _REFUSED:
+            failed.forget(record.id)
+            return False
+        return True
+
+    def _record(self, delivery: Delivery, error: BaseException) -> FailedJob:
+        return FailedJob(
+            payload=delivery.reservation.payload,
+            connection=delivery.connection,
+            queue=delivery.queue,
+            exception=exception_text(error, self._redactor),
+            failed_at=self._clock.now(),
+        )
+
+    def _announce(self, delivery: Delivery, outcome: Outcome, started: float) -> None:
+        duration = self._clock.monotonic() - started
+        match outcome:
+            case Done(late=late):
+                if self._events.wants(JobProcessed):
+                    self._events.emit(JobProcessed(delivery, duration, late))
+            case Skipped():
+                self._events.emit(JobSkipped(delivery, duration))
+            case Released(delay=delay, error=error, vetoed=vetoed):
+                self._events.emit(JobReleased(delivery, duration, delay, error, vetoed))
+            case Failed(error=error):
+                self._events.emit(JobFailed(delivery, duration, error))
+            case Lost(intended=intended):
+                self._events.emit(JobLost(delivery, duration, getattr(intended, "error", None)))

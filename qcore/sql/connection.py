@@ -1,0 +1,125 @@
+"""One thread's connection to a database, held open from call to call."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from qcore.sql.trouble import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+    from qcore.sql.statements import Statement
+
+Row = tuple[Any, ...]
+
+
+class Connection:
+    """A raw connection in autocommit mode.
+
+    After anything but success it is closed, which undoes an open transaction: a connection on which a
+    call broke off may still hold half of the answer. The next call of the thread opens a new one.
+    """
+
+    def __init__(self, raw: DBAPIConnection | None, errors: type[Exception], place: str) -> None:
+        self._raw: Any = raw  # None once it is closed
+        self._errors = (errors, OverflowError, UnicodeError)  # the latter two: values no column can hold
+        self._place = place
+        self._process = os.getpid()
+        _opened.add(self)
+
+    @property
+    def usable(self) -> bool:
+        """False once it was closed, and in a process that was forked: it belongs to the parent."""
+        return self._raw is not None and self._process == os.getpid()
+
+    def rows(self, statement: Statement, **inputs: object) -> list[Row]:
+        """Run a statement and fetch all that it returns."""
+        rows, _ = self._run(statement.sql, [inputs[name] for name in statement.inputs])
+        return rows
+
+    def changed(self, statement: Statement, **inputs: object) -> int:
+        """Run a statement and say how many rows it changed."""
+        _, count = self._run(statement.sql, [inputs[name] for name in statement.inputs])
+        return count
+
+    def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> None:
+        """Run a statement once for each set of inputs."""
+        self._run(statement.sql, [[each[name] for name in statement.inputs] for each in inputs], many=True)
+
+    def say(self, sql: str) -> list[Row]:
+        """Run plain SQL without inputs."""
+        rows, _ = self._run(sql, [])
+        return rows
+
+    def _run(self, sql: str, values: list[Any], *, many: bool = False) -> tuple[list[Row], int]:
+        try:
+            cursor = self._raw.cursor()
+            (cursor.executemany if many else cursor.execute)(sql, values)
+            # Fetched to the end: before that, SQLite has not committed what the statement changed.
+            return [] if cursor.description is None else cursor.fetchall(), cursor.rowcount
+        except self._errors as error:
+            self.close()
+            raise explained(error, self._place) from error
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make what is run inside one atomic step.
+
+        It takes the write lock at once: a transaction that reads first and then cannot
+        write is the one thing that SQLite answers with "database is locked" at any time.
+        """
+        try:
+            self.say("BEGIN IMMEDIATE")
+            yield
+            self.say("COMMIT")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close it for good; in a forked process only forget it."""
+        raw, self._raw = self._raw, None
+        if raw is not None and self._process == os.getpid():
+            raw.close()
+
+    def __del__(self) -> None:
+        # Its thread has ended. The interpreter's own clean-up would do it with a warning.
+        self.close()
+
+
+# SQLite forbids a forked process to use or even to close what its parent opened. Closing happens by
+# itself when the last reference goes, and the references of other threads go with the fork: so they are
+# held over the fork, and in the child beyond its end.
+_opened: WeakSet[Connection] = WeakSet()
+_inherited: list[Connection] = []
+
+
+def _before_fork() -> None:
+    _inherited.extend(_opened)
+
+
+def _in_child() -> None:
+    if _inherited:
+        atexit.register(_never_free, list(_inherited))
+
+
+def _never_free(connections: list[Connection]) -> None:
+    import ctypes
+
+    for connection in connections:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+if sys.platform != "win32":
+    os.register_at_fork(before=_before_fork, after_in_parent=_inherited.clear, after_in_child=_in_child)

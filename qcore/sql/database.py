@@ -1,0 +1,170 @@
+"""The database: where it is, how it is opened, and that its tables are there."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from qcore.clock import SystemClock
+from qcore.errors import ConfigError, DriverError, MissingExtraError, UnsupportedError
+from qcore.sql.connection import Connection
+from qcore.sql.trouble import explained, is_busy, missing_tables
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Engine
+
+    from qcore.sql.statements import Statements
+
+_SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
+
+
+class Database:
+    """One database by its SQLAlchemy URL, for any number of threads, and of processes that fork.
+
+    Drivers and stores that share it act in one atomic step. Nothing is opened before the first use.
+    A SQLite file, its folder and its tables are then made when they are missing, unless ``create`` is False.
+    """
+
+    def __init__(
+        self, url: str, *, synchronous: str = "NORMAL", busy_timeout: float = 30.0, create: bool = True
+    ) -> None:
+        """``synchronous`` and ``busy_timeout`` (seconds) are SQLite's.
+
+        NORMAL survives the death of any process; a power cut may undo the last moments, FULL rules that out.
+        """
+        if synchronous.upper() not in _SYNCHRONOUS:
+            raise ConfigError(f"synchronous is {synchronous!r}: choose one of {', '.join(_SYNCHRONOUS)}")
+        if url.partition(":")[0].partition("+")[0] != "sqlite":
+            raise UnsupportedError(f"{url.partition(':')[0]!r} databases are not supported yet: use sqlite:///FILE")
+        self.url = url
+        self._synchronous = synchronous.upper()
+        self._busy_timeout = busy_timeout
+        self._create = create
+        self._local = threading.local()
+        self._opened: WeakSet[Connection] = WeakSet()
+        self._checked = False
+
+    @cached_property
+    def path(self) -> Path:
+        """The absolute path of the SQLite file."""
+        return Path(str(self._parsed.database)).absolute()
+
+    @cached_property
+    def _parsed(self) -> URL:
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError
+
+        try:
+            parsed = make_url(self.url)
+        except ArgumentError as error:
+            raise ConfigError(f"{self.url!r} is no database URL: write sqlite:///FILE") from error
+        if parsed.database in {None, "", ":memory:"}:
+            raise ConfigError("every thread would have a SQLite memory of its own: use the memory driver, or a file")
+        return parsed
+
+    @cached_property
+    def engine(self) -> Engine:
+        """SQLAlchemy's engine, without a pool: threads hold their connections."""
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        # Autocommit, because the sqlite3 module would else open transactions that take the write lock late.
+        # The thread check is off so that ``close`` can end the connections of threads that are gone.
+        arguments = {"timeout": self._busy_timeout, "isolation_level": None, "check_same_thread": False}
+        try:
+            url = self._parsed.set(database=str(self.path))
+            return create_engine(url, poolclass=NullPool, connect_args=arguments)
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(f"{self.url!r} needs the package {error.name}: install it") from error
+
+    @cached_property
+    def statements(self) -> Statements:
+        """The statements of qcore in the words of this database."""
+        from qcore.sql.statements import Statements
+
+        return Statements(self.engine.dialect)
+
+    def connection(self) -> Connection:
+        """Give the calling thread its connection; opened at the first call, and anew after a fork or a failure."""
+        held: Connection | None = getattr(self._local, "held", None)
+        if held is None or not held.usable:
+            self._local.held = held = self._open()
+            if not self._checked:
+                self._check(held)
+        return held
+
+    def close(self) -> None:
+        """Close the connections of all threads of this process. The next use opens them again."""
+        for connection in list(self._opened):
+            connection.close()
+
+    def create_all(self) -> None:
+        """Make the tables that are missing. Several processes may do so at once."""
+        from qcore.sql.tables import creation
+
+        connection = self._local.held = self._open()
+        with connection.transaction():
+            for statement in creation(self.engine.dialect.name):
+                connection.say(statement)
+
+    def _check(self, connection: Connection) -> None:
+        from qcore.sql.tables import VERSION
+
+        if not connection.say("SELECT 1 FROM sqlite_master WHERE name = 'qcore_schema'"):
+            if not self._create:
+                raise missing_tables(str(self.path))
+            self.create_all()
+            connection = self._local.held
+        [(version,)] = connection.say("SELECT MAX(version) FROM qcore_schema")
+        if version > VERSION:
+            raise DriverError(f"{self.path} was made by a newer qcore (tables {version}, known {VERSION}): upgrade")
+        self._checked = True
+
+    def _open(self) -> Connection:
+        if self._create:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DriverError(f"cannot make the folder of {self.path}: {error.strerror}") from error
+        elif not self.path.exists():
+            raise missing_tables(str(self.path))
+        connection = self._open_in_wal_mode()
+        connection.say(f"PRAGMA synchronous = {self._synchronous}")
+        return connection
+
+    def _open_in_wal_mode(self) -> Connection:
+        # While others open the file, the switch is refused at once: SQLite does not wait for it as for a write.
+        clock = SystemClock()
+        end = clock.monotonic() + self._busy_timeout
+        while True:
+            connection = self._connect()
+            try:
+                if connection.say("PRAGMA journal_mode") != [("wal",)]:
+                    connection.say("PRAGMA journal_mode = WAL")
+            except DriverError as error:
+                if not is_busy(error) or clock.monotonic() >= end:
+                    raise
+                clock.sleep(0.01)
+            else:
+                return connection
+
+    def _connect(self) -> Connection:
+        errors: type[Exception] = self.engine.dialect.loaded_dbapi.Error
+        try:
+            pooled = self.engine.raw_connection()
+        except errors as error:
+            raise explained(error, str(self.path)) from error
+        pooled.detach()
+        connection = Connection(pooled.dbapi_connection, errors, str(self.path))
+        self._opened.add(connection)
+        return connection
+
+
+def ddl(dialect_name: str) -> str:
+    """Write the SQL that makes the tables on sqlite, postgresql, mysql or mariadb; no server or driver needed."""
+    from qcore.sql.tables import creation
+
+    return "".join(f"{statement};\n" for statement in creation(dialect_name))

@@ -1,0 +1,274 @@
+"""Every statement of qcore on a database, with its inputs.
+
+Built with SQLAlchemy, so that a dialect costs no second text, and compiled once to a string: building
+an expression for every call would take four times as long as running it. Imports SQLAlchemy, so it is
+itself imported only when a database is first used.
+"""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import ColumnElement, bindparam, case, delete, func, insert, literal_column, null, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from qcore.sql.tables import failed_jobs, jobs, keys
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+    from sqlalchemy.sql.elements import ClauseElement
+
+_FIRST_TOKEN = jobs.c.id * literal_column(str(1 << 24))
+"""Tokens of a row start here. A row number is never used twice, so they never repeat for an id."""
+
+
+class Statement(NamedTuple):
+    """SQL in the words of one dialect, and the order of its inputs."""
+
+    sql: str
+    inputs: tuple[str, ...]
+
+
+def given(name: str) -> Any:  # noqa: ANN401 - SQLAlchemy takes its type from the column beside it
+    """Stand for an input."""
+    return bindparam(name)
+
+
+class Statements:
+    """The statements for SQLite. Each is compiled when it is first used.
+
+    All instants are whole milliseconds since 1970.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self.reserve = cache(self._reserve)
+
+    def _compiled(self, clause: ClauseElement) -> Statement:
+        compiled: Any = clause.compile(dialect=self._dialect)
+        return Statement(compiled.string, tuple(compiled.positiontup))
+
+    # jobs
+
+    @cached_property
+    def push(self) -> Statement:
+        """Inputs: uuid, queue, body, due, now. Changes nothing while the id is live."""
+        row = sqlite_insert(jobs).values(
+            uuid=given("uuid"),
+            queue=given("queue"),
+            body=given("body"),
+            attempts=literal_column("0"),
+            token=literal_column("0"),
+            verdict=literal_column("''"),
+            available_at=given("due"),
+            created_at=given("now"),
+        )
+        return self._compiled(row.on_conflict_do_nothing(index_elements=["uuid"]))
+
+    def _reserve(self, queues: int) -> Statement:
+        """Inputs: queue_0, queue_1, ..., now, lease_end. Returns id, queue, uuid, body, attempts, token, verdict.
+
+        One statement for all queues: the first subquery that finds a row decides, the rest is not run.
+        """
+        firsts = [
+            select(jobs.c.id)
+            .where(jobs.c.queue == given(f"queue_{index}"), jobs.c.available_at <= given("now"))
+            .order_by(jobs.c.available_at, jobs.c.id)
+            .limit(literal_column("1"))
+            .offset(literal_column("0"))
+            .scalar_subquery()
+            for index in range(queues)
+        ]
+        taken: ColumnElement[int] = firsts[0] if queues == 1 else func.coalesce(*firsts)
+        return self._compiled(
+            update(jobs)
+            .where(jobs.c.id == taken)
+            .values(
+                token=case((jobs.c.token >= _FIRST_TOKEN, jobs.c.token), else_=_FIRST_TOKEN) + literal_column("1"),
+                attempts=jobs.c.attempts + literal_column("1"),
+                reserved_at=given("now"),
+                available_at=given("lease_end"),
+            )
+            .returning(jobs.c.id, jobs.c.queue, jobs.c.uuid, jobs.c.body, jobs.c.attempts, jobs.c.token, jobs.c.verdict)
+        )
+
+    @cached_property
+    def delete(self) -> Statement:
+        """Inputs: row. Returns the newest token, if there was such a row."""
+        return self._compiled(delete(jobs).where(jobs.c.id == given("row")).returning(jobs.c.token))
+
+    @cached_property
+    def delete_last(self) -> Statement:
+        """Inputs: row, token. Returns the newest token, if that one still holds the row."""
+        return self._compiled(delete(jobs).where(*_held()).returning(jobs.c.token))
+
+    @cached_property
+    def release(self) -> Statement:
+        """Inputs: row, token, due, returned (attempts to give back), note."""
+        return self._compiled(
+            update(jobs)
+            .where(*_held())
+            .values(
+                reserved_at=null(),
+                available_at=given("due"),
+                attempts=jobs.c.attempts - given("returned"),
+                verdict=given("note"),
+            )
+        )
+
+    @cached_property
+    def extend(self) -> Statement:
+        """Inputs: row, token, lease_end."""
+        return self._compiled(update(jobs).where(*_held()).values(available_at=given("lease_end")))
+
+    @cached_property
+    def is_live(self) -> Statement:
+        """Inputs: uuid. Returns a row if the id is live."""
+        return self._compiled(select(jobs.c.id).where(jobs.c.uuid == given("uuid")))
+
+    @cached_property
+    def next_due(self) -> Statement:
+        """Inputs: queue. Returns the first available_at, or NULL."""
+        return self._compiled(select(func.min(jobs.c.available_at)).where(jobs.c.queue == given("queue")))
+
+    @cached_property
+    def size(self) -> Statement:
+        """Inputs: queue. Returns one number."""
+        return self._compiled(select(func.count()).select_from(jobs).where(jobs.c.queue == given("queue")))
+
+    @cached_property
+    def clear(self) -> Statement:
+        """Inputs: queue."""
+        return self._compiled(delete(jobs).where(jobs.c.queue == given("queue")))
+
+    @cached_property
+    def counts(self) -> Statement:
+        """Inputs: now. Returns queue, ready, delayed, reserved, available_at of the first ready one, or NULL."""
+        ready = jobs.c.available_at <= given("now")
+        return self._compiled(
+            select(
+                jobs.c.queue,
+                func.count(case((ready, literal_column("1")))),
+                func.count(case((~ready & jobs.c.reserved_at.is_(None), literal_column("1")))),
+                func.count(case((~ready & jobs.c.reserved_at.is_not(None), literal_column("1")))),
+                func.min(case((ready, jobs.c.available_at))),
+            )
+            .group_by(jobs.c.queue)
+            .order_by(jobs.c.queue)
+        )
+
+    @cached_property
+    def listed(self) -> Statement:
+        """Inputs: queue, most. Returns uuid, body, attempts, reserved_at, available_at."""
+        return self._compiled(
+            select(jobs.c.uuid, jobs.c.body, jobs.c.attempts, jobs.c.reserved_at, jobs.c.available_at)
+            .where(jobs.c.queue == given("queue"))
+            .order_by(jobs.c.available_at, jobs.c.id)
+            .limit(given("most"))
+            .offset(literal_column("0"))
+        )
+
+    # failed jobs
+
+    @cached_property
+    def forget_failed(self) -> Statement:
+        """Inputs: uuid."""
+        return self._compiled(delete(failed_jobs).where(failed_jobs.c.uuid == given("uuid")))
+
+    @cached_property
+    def keep_failed(self) -> Statement:
+        """Inputs: uuid, connection, queue, body, exception, failed_at."""
+        names = ("uuid", "connection", "queue", "body", "exception", "failed_at")
+        return self._compiled(insert(failed_jobs).values({name: given(name) for name in names}))
+
+    @cached_property
+    def find_failed(self) -> Statement:
+        """Inputs: uuid. Returns a whole record."""
+        return self._compiled(_FAILED.where(failed_jobs.c.uuid == given("uuid")))
+
+    @cached_property
+    def list_failed(self) -> Statement:
+        """Inputs: none. Returns whole records."""
+        return self._compiled(_FAILED.order_by(failed_jobs.c.number.desc()))
+
+    @cached_property
+    def list_failed_of(self) -> Statement:
+        """Inputs: queue. Returns whole records."""
+        of_queue = _FAILED.where(failed_jobs.c.queue == given("queue"))
+        return self._compiled(of_queue.order_by(failed_jobs.c.number.desc()))
+
+    @cached_property
+    def flush_failed(self) -> Statement:
+        """Inputs: none."""
+        return self._compiled(delete(failed_jobs))
+
+    @cached_property
+    def flush_failed_before(self) -> Statement:
+        """Inputs: before."""
+        return self._compiled(delete(failed_jobs).where(failed_jobs.c.failed_at <= given("before")))
+
+    # keys
+
+    @cached_property
+    def get_key(self) -> Statement:
+        """Inputs: key, now. Returns value, expires_at."""
+        columns = select(keys.c.value, keys.c.expires_at)
+        return self._compiled(columns.where(keys.c.key == given("key"), _alive()))
+
+    @cached_property
+    def put_key(self) -> Statement:
+        """Inputs: key, value, end (or None)."""
+        row = sqlite_insert(keys).values(key=given("key"), value=given("value"), expires_at=given("end"))
+        return self._compiled(
+            row.on_conflict_do_update(
+                index_elements=["key"], set_={"value": row.excluded.value, "expires_at": row.excluded.expires_at}
+            )
+        )
+
+    @cached_property
+    def add_key(self) -> Statement:
+        """Inputs: key, value, end (or None), now. Changes nothing while the key is taken."""
+        row = sqlite_insert(keys).values(key=given("key"), value=given("value"), expires_at=given("end"))
+        return self._compiled(
+            row.on_conflict_do_update(
+                index_elements=["key"],
+                set_={"value": row.excluded.value, "expires_at": row.excluded.expires_at},
+                where=keys.c.expires_at <= given("now"),
+            )
+        )
+
+    @cached_property
+    def forget_key(self) -> Statement:
+        """Inputs: key, now."""
+        return self._compiled(delete(keys).where(keys.c.key == given("key"), _alive()))
+
+    @cached_property
+    def forget_key_with(self) -> Statement:
+        """Inputs: key, value, now."""
+        of_owner = delete(keys).where(keys.c.key == given("key"), keys.c.value == given("value"), _alive())
+        return self._compiled(of_owner)
+
+    @cached_property
+    def sweep_keys(self) -> Statement:
+        """Inputs: now."""
+        return self._compiled(delete(keys).where(keys.c.expires_at <= given("now")))
+
+
+_FAILED = select(
+    failed_jobs.c.uuid,
+    failed_jobs.c.body,
+    failed_jobs.c.connection,
+    failed_jobs.c.queue,
+    failed_jobs.c.exception,
+    failed_jobs.c.failed_at,
+    failed_jobs.c.number,
+)
+
+
+def _held() -> tuple[ColumnElement[bool], ...]:
+    return jobs.c.id == given("row"), jobs.c.token == given("token"), jobs.c.reserved_at.is_not(None)
+
+
+def _alive() -> ColumnElement[bool]:
+    return or_(keys.c.expires_at.is_(None), keys.c.expires_at > given("now"))

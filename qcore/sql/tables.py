@@ -1,0 +1,112 @@
+"""The tables of qcore, as SQLAlchemy metadata: importable in the env.py of your migrations.
+
+Imports SQLAlchemy, so it is itself imported only when a database is first used.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement
+
+from qcore.errors import UnsupportedError
+
+# A dialect renders DDL without its driver package.
+_DIALECTS = {
+    "sqlite": "sqlite://",
+    "postgresql": "postgresql+psycopg://",
+    "mysql": "mysql+pymysql://",
+    "mariadb": "mariadb+pymysql://",
+}
+
+VERSION = 1
+"""Of the tables below; ``qcore_schema`` holds the one a database was made with."""
+
+# MySQL and MariaDB pick LONGBLOB and LONGTEXT by this length.
+_bytes = LargeBinary(2**24)
+_text = Text().with_variant(Text(2**24), "mysql", "mariadb")
+
+
+def _exact(length: int) -> String:
+    """Text that is equal only when it is the same: MySQL would ignore case and trailing spaces."""
+    exact = String(length)
+    exact = exact.with_variant(String(length, collation="utf8mb4_0900_bin"), "mysql")
+    return exact.with_variant(String(length, collation="utf8mb4_nopad_bin"), "mariadb")
+
+
+# SQLite numbers rows by itself only in a column of the very type INTEGER.
+_number = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData()
+
+jobs = Table(
+    "qcore_jobs",
+    metadata,
+    Column("id", _number, primary_key=True),
+    Column("uuid", _exact(190), nullable=False, unique=True),
+    Column("queue", _exact(190), nullable=False),
+    Column("body", _bytes, nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("verdict", _text, nullable=False),
+    # When it may be reserved or, while it is reserved, when its lease ends: in milliseconds since 1970.
+    Column("available_at", BigInteger, nullable=False),
+    Column("reserved_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    # Exactly the order of reserve, which so never sorts.
+    Index("qcore_jobs_due", "queue", "available_at", "id"),
+    sqlite_autoincrement=True,  # a number that was deleted is not given again: tokens are made from it
+)
+
+failed_jobs = Table(
+    "qcore_failed_jobs",
+    metadata,
+    Column("number", _number, primary_key=True),
+    Column("uuid", _exact(190), nullable=False, unique=True),
+    Column("connection", _exact(190), nullable=False),
+    Column("queue", _exact(190), nullable=False),
+    Column("body", _bytes, nullable=False),
+    Column("exception", _text, nullable=False),
+    Column("failed_at", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+keys = Table(
+    "qcore_keys",
+    metadata,
+    Column("key", _exact(255), primary_key=True),
+    Column("value", _text, nullable=False),
+    Column("expires_at", BigInteger, index=True),
+)
+
+schema = Table("qcore_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+
+
+def creation(dialect_name: str) -> list[str]:
+    """List the statements that make the tables; where they exist, only MySQL minds (its indexes)."""
+    if dialect_name not in _DIALECTS:
+        raise UnsupportedError(f"no tables for {dialect_name!r}: choose one of {', '.join(_DIALECTS)}")
+    dialect = make_url(_DIALECTS[dialect_name]).get_dialect()()
+    can_skip = dialect_name != "mysql"  # the one without CREATE INDEX IF NOT EXISTS
+    made: list[DDLElement] = []
+    for table in metadata.sorted_tables:
+        made.append(CreateTable(table, if_not_exists=True))
+        made += [CreateIndex(index, if_not_exists=can_skip) for index in table.indexes]
+    return [*(str(each.compile(dialect=dialect)).strip() for each in made), _STAMP]
+
+
+_STAMP = (
+    f"INSERT INTO qcore_schema (version) SELECT {VERSION} "  # noqa: S608 - our own constant
+    "FROM (SELECT COUNT(*) AS known FROM qcore_schema) AS had WHERE had.known = 0"
+)

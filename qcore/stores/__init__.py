@@ -1,0 +1,1 @@
+"""The stores, one file per backend: failed jobs and shared keys."""

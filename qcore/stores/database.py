@@ -1,0 +1,124 @@
+"""Failed jobs and keys in a SQL database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qcore.clock import milliseconds
+from qcore.driver import Payload
+from qcore.errors import DriverError
+from qcore.failed import FailedJob
+from qcore.sql.records import keep_failed
+
+if TYPE_CHECKING:
+    from qcore.clock import Clock
+    from qcore.sql import Database
+
+_SWEEP_EVERY = 1000
+"""Writes of keys between two sweeps of those whose time is over."""
+
+
+class DatabaseFailedStore:
+    """Keeps failed jobs as rows of ``qcore_failed_jobs``."""
+
+    def __init__(self, home: Database) -> None:
+        """Use the tables of ``home``."""
+        self.home: object = home
+        self._home = home
+
+    def add(self, record: FailedJob) -> None:
+        """Keep the record under a new number; an older one with the same id is replaced."""
+        with self._home.connection().transaction():
+            keep_failed(self._home, record)
+
+    def find(self, job_id: str) -> FailedJob | None:
+        """Look one up."""
+        rows = self._home.connection().rows(self._home.statements.find_failed, uuid=job_id)
+        return _record(rows[0]) if rows else None
+
+    def listed(self, *, queue: str | None = None) -> list[FailedJob]:
+        """Show all records, of one queue if given; the newest failure first."""
+        connection, statements = self._home.connection(), self._home.statements
+        if queue is None:
+            rows = connection.rows(statements.list_failed)
+        else:
+            rows = connection.rows(statements.list_failed_of, queue=queue)
+        return [_record(row) for row in rows]
+
+    def forget(self, job_id: str) -> bool:
+        """Remove one; False when there was none."""
+        return self._home.connection().changed(self._home.statements.forget_failed, uuid=job_id) > 0
+
+    def flush(self, *, before: float | None = None) -> int:
+        """Remove all, or those that failed at or before that instant; say how many."""
+        connection, statements = self._home.connection(), self._home.statements
+        if before is None:
+            return connection.changed(statements.flush_failed)
+        return connection.changed(statements.flush_failed_before, before=before)
+
+
+def _record(row: tuple[Any, ...]) -> FailedJob:
+    job_id, body, *rest = row
+    return FailedJob(Payload(job_id, body), *rest)
+
+
+class DatabaseStore:
+    """Keeps keys as rows of ``qcore_keys``."""
+
+    shared = True
+
+    def __init__(self, home: Database, clock: Clock) -> None:
+        """Use the tables of ``home``; the time of keys runs on ``clock``."""
+        self.home: object = home
+        self._home = home
+        self._clock = clock
+        self._writes = 0
+
+    def get(self, key: str) -> str | None:
+        """Read a value; None when there is none or its time is over."""
+        rows = self._home.connection().rows(self._home.statements.get_key, key=key, now=self._now())
+        return rows[0][0] if rows else None
+
+    def put(self, key: str, value: str, *, ttl: float | None = None) -> None:
+        """Write a value, whatever was there."""
+        self._sweep_now_and_then()
+        self._home.connection().changed(self._home.statements.put_key, key=key, value=value, end=self._end(ttl))
+
+    def add(self, key: str, value: str, *, ttl: float | None = None) -> bool:
+        """Write a value only when the key is free, in one atomic step; False when it is taken."""
+        self._sweep_now_and_then()
+        statement = self._home.statements.add_key
+        inputs = {"key": key, "value": value, "end": self._end(ttl), "now": self._now()}
+        return self._home.connection().changed(statement, **inputs) > 0
+
+    def increment(self, key: str, *, by: int = 1, ttl: float | None = None) -> int:
+        """Add to a counter and return it, in one atomic step. A new counter starts at 0 and gets ``ttl``."""
+        self._sweep_now_and_then()
+        connection, statements = self._home.connection(), self._home.statements
+        with connection.transaction():
+            rows = connection.rows(statements.get_key, key=key, now=self._now())
+            value, end = rows[0] if rows else ("0", self._end(ttl))
+            try:
+                total = int(value) + by
+            except ValueError as error:
+                raise DriverError(f"the key {key!r} holds {value!r}, which is no counter: forget it first") from error
+            connection.changed(statements.put_key, key=key, value=str(total), end=end)
+        return total
+
+    def forget(self, key: str, *, value: str | None = None) -> bool:
+        """Remove a key; with ``value`` only when it holds just that. False when nothing was removed."""
+        connection, statements = self._home.connection(), self._home.statements
+        if value is None:
+            return connection.changed(statements.forget_key, key=key, now=self._now()) > 0
+        return connection.changed(statements.forget_key_with, key=key, value=value, now=self._now()) > 0
+
+    def _sweep_now_and_then(self) -> None:
+        self._writes += 1
+        if self._writes % _SWEEP_EVERY == 0:
+            self._home.connection().changed(self._home.statements.sweep_keys, now=self._now())
+
+    def _now(self) -> int:
+        return -milliseconds(-self._clock.now())  # rounded down: an instant has come when all of it is over
+
+    def _end(self, ttl: float | None) -> int | None:
+        return None if ttl is None else milliseconds(self._clock.now() + ttl)

@@ -1,0 +1,235 @@
+"""The loop: reserve, run, rest, stop."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+from qcore.driver import Inspectable
+from qcore.errors import ConfigError, DriverError
+from qcore.events import (
+    JobPopped,
+    JobPopping,
+    Looping,
+    WorkerIdle,
+    WorkerInterrupted,
+    WorkerStarting,
+    WorkerStopping,
+)
+from qcore.limits import StopReason, reason_to_stop, rows_for
+from qcore.outcome import Done, Failed, Lost, Outcome, Released
+from qcore.process import NotInterrupted, memory_in_use
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qcore.clock import Clock
+    from qcore.driver import Driver, Reservation
+    from qcore.events import Events
+    from qcore.limits import WorkerOptions
+    from qcore.process import Interruption
+    from qcore.runner import Runner
+
+logger = logging.getLogger("qcore")
+
+SLICE = 0.25
+"""Seconds of one piece of a wait: how long a signal may go unnoticed by an idle worker."""
+
+AFTER_TROUBLE = 1.0
+"""Seconds to wait after the backend could not be asked."""
+
+
+class Stopped(NamedTuple):
+    """How a run of the worker ended."""
+
+    reason: StopReason
+    jobs: int
+    """Jobs that were run."""
+    errors: int
+    """Jobs among them that failed or raised."""
+
+
+class Worker:
+    """Works on the queues of one connection, one job at a time, in the calling thread."""
+
+    def __init__(  # noqa: PLR0913 - joined by the App
+        self,
+        *,
+        connection: str,
+        driver: Driver,
+        runner: Runner,
+        events: Events,
+        clock: Clock,
+        options: WorkerOptions,
+        memory: Callable[[float], float] = memory_in_use,
+    ) -> None:
+        """Take the parts; ``memory`` tells how many megabytes the process uses."""
+        self.options = options
+        self.runner = runner
+        self.interruption: Interruption = NotInterrupted()
+        self.jobs = 0
+        self.errors = 0
+        """Jobs that failed or raised."""
+        self.found_job = False
+        self._connection = connection
+        self._driver = driver
+        self._events = events
+        self._clock = clock
+        self._memory = memory
+        self._rows = rows_for(options)
+        self._started = self._last_job_at = clock.monotonic()
+        self._in_trouble = False
+        self._is_first_turn = True
+        self._outcome: Outcome | None = None
+
+    def run_next_job(self) -> Outcome | None:
+        """Reserve and run one job; None when nothing is due.
+
+        :raises DriverError: when the backend cannot be asked.
+        """
+        self.found_job = self._run(self._pop(0))
+        return self._outcome if self.found_job else None
+
+    def run(self) -> Stopped:
+        """Work until there is a reason to stop, which is looked for after each turn.
+
+        :raises ConfigError: when the options ask for what the driver cannot do.
+        :raises DriverError: when the backend cannot be asked at the start, or at all in a finite run;
+            later it is asked again until it answers.
+        """
+        self._check()
+        self._started = self._last_job_at = self._clock.monotonic()
+        self._tell(WorkerStarting)
+        reason = self._turn()
+        while reason is None:
+            reason = self._turn() if self._finite else self._turn_in_trouble()
+        return self._stop(reason)
+
+    def _check(self) -> None:
+        if self.options.drain and not isinstance(self._driver, Inspectable):
+            message = f"--drain needs a driver that shows what waits; that of {self._connection!r} cannot"
+            raise ConfigError(message)
+
+    @property
+    def _finite(self) -> bool:
+        return self.options.stop_when_empty or self.options.drain
+
+    def _turn(self) -> StopReason | None:
+        """Run a job, or wait for one if the last turn found none; then ask whether to stop."""
+        patience = 0.0 if self.found_job or self._is_first_turn else self._patience()
+        self._is_first_turn = False
+        self.found_job = self._looping(patience) and self._run(self._pop(patience))
+        return reason_to_stop(self, self.options, self._rows)
+
+    def _turn_in_trouble(self) -> StopReason | None:
+        """Survive a backend that is away: say so once, and ask again until it is back."""
+        try:
+            reason = self._turn()
+        except DriverError as error:
+            if not self._in_trouble:
+                logger.warning("%s; trying again until it is back", error)
+            self._in_trouble, self.found_job = True, False
+            self._pause(AFTER_TROUBLE)
+            return reason_to_stop(self, self.options, self._rows)
+        if self._in_trouble:
+            logger.warning("the connection %r is back", self._connection)
+            self._in_trouble = False
+        return reason
+
+    def _looping(self, patience: float) -> bool:
+        """Ask the listeners whether to reserve in this turn; rest if not."""
+        if not self._events.wants(Looping) or self._tell(Looping):
+            return True
+        self._pause(max(patience, self.options.sleep, 1.0))
+        return False
+
+    def _patience(self) -> float:
+        """Seconds to wait for a job: never beyond the moment at which a limit is reached."""
+        options, patience = self.options, self.options.sleep
+        if options.max_time:
+            patience = min(patience, options.max_time - self.running_for())
+        if options.stop_when_empty_for:
+            patience = min(patience, options.stop_when_empty_for - self.idle_for())
+        return max(patience, 0.001)
+
+    def _pop(self, patience: float) -> Reservation | None:
+        if self._events.wants(JobPopping):
+            self._events.emit(JobPopping(self._connection, self.options.queues))
+        if not patience:
+            reservation = self._driver.reserve(self.options.queues)
+        else:
+            self._tell(WorkerIdle)
+            reservation = self._wait_for_job(self._clock.monotonic() + patience)
+        if reservation is not None and self._events.wants(JobPopped):
+            self._events.emit(JobPopped(self._connection, reservation))
+        return reservation
+
+    def _wait_for_job(self, end: float) -> Reservation | None:
+        """Wait in slices, so that a signal is noticed soon whatever the driver waits on."""
+        while True:
+            before = self._clock.monotonic()
+            wait = min(end - before, SLICE)
+            reservation = self._driver.reserve(self.options.queues, wait=max(wait, 0))
+            if reservation is not None or wait <= 0 or self.interrupted():
+                return reservation
+            # A driver that cannot wait returns at once; the rest of the slice is slept.
+            self._clock.sleep(before + wait - self._clock.monotonic())
+
+    def _pause(self, seconds: float) -> None:
+        end = self._clock.monotonic() + seconds
+        while not self.interrupted() and (left := end - self._clock.monotonic()) > 0:
+            self._clock.sleep(min(left, SLICE))
+
+    def _run(self, reservation: Reservation | None) -> bool:
+        if reservation is None:
+            return False
+        self._outcome = outcome = self.runner.run(reservation)
+        self.jobs += 1
+        if type(outcome) is not Done:
+            self.errors += _is_error(outcome)
+        self._last_job_at = self._clock.monotonic()
+        if self.options.rest:
+            self._pause(self.options.rest)
+        return True
+
+    def _stop(self, reason: StopReason) -> Stopped:
+        if reason is StopReason.INTERRUPTED and self._events.wants(WorkerInterrupted):
+            self._events.emit(WorkerInterrupted(*self._self(), signal=self.interruption.signal))
+        if self._events.wants(WorkerStopping):
+            self._events.emit(WorkerStopping(*self._self(), reason=reason.value, jobs_processed=self.jobs))
+        self.runner.close()
+        return Stopped(reason, self.jobs, self.errors)
+
+    def _tell(self, event: type[Looping | WorkerStarting | WorkerIdle]) -> bool:
+        return not self._events.wants(event) or self._events.emit(event(*self._self()))
+
+    def _self(self) -> tuple[str, str, tuple[str, ...]]:
+        return self.options.name, self._connection, self.options.queues
+
+    # What the reasons to stop look at.
+
+    def interrupted(self) -> bool:
+        """Tell whether somebody asked the worker to stop."""
+        return self.interruption.signal != 0
+
+    def memory(self) -> float:
+        """Megabytes in use."""
+        return self._memory(self.options.memory)
+
+    def idle_for(self) -> float:
+        """Seconds since the last job ended, or since the start."""
+        return self._clock.monotonic() - self._last_job_at
+
+    def running_for(self) -> float:
+        """Seconds since the start."""
+        return self._clock.monotonic() - self._started
+
+    def next_due(self) -> float | None:
+        """When the next job of the queues becomes available; None when nothing waits."""
+        return self._driver.next_due(self.options.queues) if isinstance(self._driver, Inspectable) else None
+
+
+def _is_error(outcome: Outcome) -> bool:
+    if isinstance(outcome, Released):
+        return outcome.error is not None
+    return isinstance(outcome, Failed | Lost)
