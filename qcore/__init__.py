@@ -1,32 +1,38 @@
-"""A job queue with drivers, a worker, failed jobs and a command line; ``qtest`` is its pytest kit."""
+"""A job queue with drivers, a worker, failed jobs and a command line; ``qtest`` is its pytest kit.
+
+Names are loaded when they are first asked for: ``import qcore`` alone costs next to nothing.
+"""
+
+from typing import TYPE_CHECKING
 
 from qcore import current
-from qcore.app import App
-from qcore.bus import bulk, dispatch, dispatch_if, dispatch_sync, dispatch_unless, route
-from qcore.clock import Clock, SystemClock
-from qcore.config import Config
-from qcore.delivery import Delivery
-from qcore.delivery import current as current_delivery
-from qcore.errors import (
-    ConfigError,
-    DriverError,
-    JobDefinitionError,
-    JobError,
-    ManuallyFailedError,
-    MaxAttemptsExceededError,
-    NotRunningError,
-    PayloadError,
-    QcoreError,
-    TimeoutExceededError,
-    UnknownConnectionError,
-    UnknownJobError,
-    UnsupportedError,
-)
-from qcore.function_job import FunctionJob, job
-from qcore.job import Job, Prepared
-from qcore.limits import WorkerOptions
-from qcore.outcome import Done, Failed, Lost, Outcome, Released, Skipped
-from qcore.worker import Stopped, Worker
+
+if TYPE_CHECKING:
+    from qcore.app import App
+    from qcore.bus import bulk, dispatch, dispatch_if, dispatch_sync, dispatch_unless, route
+    from qcore.clock import Clock, SystemClock
+    from qcore.config import Config
+    from qcore.delivery import Delivery, current_delivery
+    from qcore.errors import (
+        ConfigError,
+        DriverError,
+        JobDefinitionError,
+        JobError,
+        ManuallyFailedError,
+        MaxAttemptsExceededError,
+        NotRunningError,
+        PayloadError,
+        QcoreError,
+        TimeoutExceededError,
+        UnknownConnectionError,
+        UnknownJobError,
+        UnsupportedError,
+    )
+    from qcore.function_job import FunctionJob, job
+    from qcore.jobs import Job, Prepared
+    from qcore.limits import WorkerOptions
+    from qcore.outcome import Done, Failed, Lost, Outcome, Released, Skipped
+    from qcore.worker import Stopped, Worker
 
 __version__ = "0.1.0"
 
@@ -71,4 +77,39 @@ __all__ = [
     "route",
 ]
 
-current.build_with(App.from_configuration)
+_MODULES = {
+    "app": ("App",),
+    "bus": ("bulk", "dispatch", "dispatch_if", "dispatch_sync", "dispatch_unless", "route"),
+    "clock": ("Clock", "SystemClock"),
+    "config": ("Config",),
+    "delivery": ("Delivery", "current_delivery"),
+    "function_job": ("FunctionJob", "job"),
+    "jobs": ("Job", "Prepared"),
+    "limits": ("WorkerOptions",),
+    "outcome": ("Done", "Failed", "Lost", "Outcome", "Released", "Skipped"),
+    "worker": ("Stopped", "Worker"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        message = f"module 'qcore' has no attribute {name!r}"
+        raise AttributeError(message)
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"qcore.{_MODULE_OF.get(name, 'errors')}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _app_from_configuration() -> "App":
+    from qcore.app import App
+
+    return App.from_configuration()
+
+
+current.build_with(_app_from_configuration)

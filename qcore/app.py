@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from qcore import current
 from qcore.clock import Clock, SystemClock
 from qcore.codec import Codec
 from qcore.config import Config
-from qcore.drivers.memory import MemoryDriver
-from qcore.drivers.null import NullDriver
-from qcore.errors import ConfigError, JobDefinitionError, QcoreError, UnknownConnectionError
+from qcore.connections import Connections
+from qcore.errors import ConfigError, JobDefinitionError, QcoreError
 from qcore.events import Events, EventType, Listener
 from qcore.failed_jobs import FailedJobs
-from qcore.job import Job, Prepared
+from qcore.jobs import Job, Prepared
 from qcore.limits import WorkerOptions
-from qcore.memory import Memory
 from qcore.options import UNSET, JobOptions, Name, job_options
 from qcore.queue import Hooks, Queue
 from qcore.redaction import Redactor
 from qcore.runner import RunDefaults, Runner
 from qcore.settlement import Settlement
-from qcore.sql import Database
-from qcore.stores.memory import MemoryFailedStore, MemoryStore
-from qcore.stores.null import NullFailedStore
 from qcore.sync import SyncDriver
 from qcore.time_limit import TimeLimit, Unlimited
 from qcore.worker import Worker
@@ -32,33 +27,9 @@ from qcore.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from qcore.connections import DriverRow
     from qcore.driver import Driver
     from qcore.failed import FailedStore
-    from qcore.store import Store
-
-
-class DriverRow(NamedTuple):
-    """A kind of driver: the settings it takes, and how it is built from them."""
-
-    keys: tuple[str, ...]
-    build: Callable[[App, str, Mapping[str, Any]], Driver]
-
-
-def _database_driver(app: App, name: str, settings: Mapping[str, Any]) -> Driver:
-    from qcore.drivers.database import DatabaseDriver  # SQLAlchemy is loaded when a database is used
-
-    return DatabaseDriver(app.database(name), app.clock, retry_after=settings.get("retry_after", 90))
-
-
-DRIVERS: dict[str, DriverRow] = {
-    "memory": DriverRow(
-        ("retry_after",),
-        lambda app, name, given: MemoryDriver(app.memory(name), app.clock, retry_after=given.get("retry_after", 90)),
-    ),
-    "database": DriverRow(("url", "retry_after", "synchronous"), _database_driver),
-    "null": DriverRow((), lambda *_: NullDriver()),
-    "sync": DriverRow((), lambda app, *_: SyncDriver(app.clock)),
-}
 
 
 class App:
@@ -86,17 +57,10 @@ class App:
         self.codec = Codec(**_payload_limits(self.config))
         self.redactor = Redactor(self.config.redact.get("keys", ()))
         self.hooks = Hooks()
-        self._drivers = DRIVERS | dict(drivers or {})
+        self.connections = Connections(self.config, self.clock, drivers or {})
         self._queues: dict[str, Queue] = {}
-        self._memories: dict[str, Memory] = {}
-        self._databases: dict[str, Database] = {}
-        self._failed: FailedStore | None = None
-        self._store: Store | None = None
         self._routes: dict[type[Job], JobOptions] = {}
         self.hooks.guard = self._guard
-        for name, settings in self.config.connections.items():
-            self._check_connection(name, settings)
-        self._settings_of(self.config.default)
 
     @classmethod
     def from_configuration(cls) -> App:
@@ -141,7 +105,7 @@ class App:
         bare, said = _said(job, UNSET)
         return self._sync_queue("sync", SyncDriver(self.clock)).push(bare, self._complete(bare, said))
 
-    def route(self, job_class: type[Job] | Any, *, queue: Name | None = None, connection: Name | None = None) -> None:
+    def route(self, job_class: object, *, queue: Name | None = None, connection: Name | None = None) -> None:
         """Send jobs of a class, and of its subclasses, to a queue or connection.
 
         What the class itself or the call says beats the route.
@@ -192,12 +156,8 @@ class App:
         name = name or self.config.default
         queue = self._queues.get(name)
         if queue is None:
-            settings = self._settings_of(name)
-            driver = self._drivers[settings["driver"]].build(self, name, settings)
-            if isinstance(driver, SyncDriver):
-                queue = self._sync_queue(name, driver)
-            else:
-                queue = self._queue(name, driver, settings.get("queue", "default"))
+            driver = self.connections.driver(name)
+            queue = self._sync_queue(name, driver) if isinstance(driver, SyncDriver) else self._queue(name, driver)
             self._queues[name] = queue
         return queue
 
@@ -221,7 +181,9 @@ class App:
         return Worker(
             connection=queue.name,
             driver=queue.driver,
-            runner=self._runner(queue.name, queue.driver, defaults, self.failed_store, time_limit or Unlimited()),
+            runner=self._runner(
+                queue.name, queue.driver, defaults, self.connections.failed_store, time_limit or Unlimited()
+            ),
             events=self.events,
             clock=self.clock,
             options=options,
@@ -231,47 +193,16 @@ class App:
     def failed(self) -> FailedJobs:
         """The failed jobs: list, find, retry, forget, flush, prune."""
         return FailedJobs(
-            self.failed_store, connection=self.connection, codec=self.codec, clock=self.clock, events=self.events
+            self.connections.failed_store,
+            connection=self.connection,
+            codec=self.codec,
+            clock=self.clock,
+            events=self.events,
         )
 
-    @property
-    def failed_store(self) -> FailedStore:
-        """Where failed jobs are kept."""
-        if self._failed is None:
-            self._failed = self._make_failed_store()
-        return self._failed
-
-    @property
-    def store(self) -> Store:
-        """Where locks, counters and signals are kept."""
-        if self._store is None:
-            name = self.config.default if self.config.store == "default" else self.config.store
-            if self._settings_of(name)["driver"] == "database":
-                from qcore.stores.database import DatabaseStore
-
-                self._store = DatabaseStore(self.database(name), self.clock)
-            else:
-                self._store = MemoryStore(self.memory(name), self.clock)
-        return self._store
-
-    def database(self, name: str) -> Database:
-        """Give the database of a connection; connections with the same address share it."""
-        settings = self._settings_of(name)
-        url = _absolute(settings.get("url"), self.config)
-        if url not in self._databases:
-            extra = {"synchronous": settings["synchronous"]} if "synchronous" in settings else {}
-            self._databases[url] = Database(url, **extra)
-        return self._databases[url]
-
-    def memory(self, name: str) -> Memory:
-        """Give the memory of a connection."""
-        return self._memories.setdefault(name, Memory())
-
     def close(self) -> None:
-        """Close every connection of this App; the next use opens them again."""
-        for database in self._databases.values():
-            database.close()
-        self._queues.clear()
+        """Close what this thread opened; the next use opens it again."""
+        self.connections.close()
 
     @contextmanager
     def activate(self) -> Iterator[App]:
@@ -282,21 +213,11 @@ class App:
         finally:
             current.active.reset(token)
 
-    def _make_failed_store(self) -> FailedStore:
-        name = self.config.default if self.config.failed == "default" else self.config.failed
-        if name == "null":
-            return NullFailedStore()
-        if self._settings_of(name)["driver"] == "database":
-            from qcore.stores.database import DatabaseFailedStore
-
-            return DatabaseFailedStore(self.database(name))
-        return MemoryFailedStore(self.memory(name))
-
-    def _queue(self, name: str, driver: Driver, default_queue: str) -> Queue:
+    def _queue(self, name: str, driver: Driver) -> Queue:
         return Queue(
             name,
             driver,
-            default_queue=default_queue,
+            default_queue=self.connections.queue(name),
             codec=self.codec,
             clock=self.clock,
             events=self.events,
@@ -304,7 +225,7 @@ class App:
         )
 
     def _sync_queue(self, name: str, driver: SyncDriver) -> Queue:
-        queue = self._queue(name, driver, self._settings_of(name).get("queue", "default"))
+        queue = self._queue(name, driver)
         # The caller hears of the error, so it is final, and kept nowhere else.
         runner = self._runner(name, driver, RunDefaults(errors_are_final=True, timeout=0), None, Unlimited())
         queue.after_push = lambda: driver.drain(runner)
@@ -322,46 +243,21 @@ class App:
             codec=self.codec,
             clock=self.clock,
             events=self.events,
-            store=lambda: self.store,
+            store=lambda: self.connections.store,
             settlement=settlement,
             time_limit=time_limit,
             defaults=defaults,
         )
 
-    def _settings_of(self, name: str) -> Mapping[str, Any]:
-        settings = self.config.connections.get(name)
-        if settings is None:
-            known = ", ".join(sorted(self.config.connections))
-            message = f"there is no connection {name!r} ({self.config.source}); there are {known}"
-            raise UnknownConnectionError(message)
-        return settings
-
-    def _check_connection(self, name: str, settings: Mapping[str, Any]) -> None:
-        row = self._drivers.get(settings["driver"])
-        if row is None:
-            known = ", ".join(sorted(self._drivers))
-            message = (
-                f"{self.config.source}: the connection {name!r} wants the driver {settings['driver']!r}; "
-                f"there are {known}"
-            )
-            raise ConfigError(message)
-        allowed = ("driver", "queue", *row.keys)
-        unknown = sorted(set(settings) - set(allowed))
-        if unknown:
-            message = (
-                f"{self.config.source}: the connection {name!r} has no setting {', '.join(unknown)}; "
-                f"the driver {settings['driver']!r} takes {', '.join(allowed)}"
-            )
-            raise ConfigError(message)
-
 
 def _said(job: Job | Prepared, call: JobOptions) -> tuple[Job, JobOptions]:
-    if isinstance(job, Prepared):
-        return job.job, call.over(job.options)
-    if isinstance(job, Job):
-        return job, call
-    hint = ": write f.job(...) for a job function" if callable(job) else ""
-    message = f"a job is an instance of a class derived from Job, got {job!r}{hint}"
+    given: object = job
+    if isinstance(given, Prepared):
+        return given.job, call.over(given.options)
+    if isinstance(given, Job):
+        return given, call
+    hint = ": write f.job(...) for a job function" if callable(given) else ""
+    message = f"a job is an instance of a class derived from Job, got {given!r}{hint}"
     raise JobDefinitionError(message)
 
 
@@ -372,17 +268,3 @@ def _payload_limits(config: Config) -> dict[str, int]:
         message = f"{config.source}: [payload] takes whole numbers above 0, got {wrong}"
         raise ConfigError(message)
     return limits
-
-
-def _absolute(url: object, config: Config) -> str:
-    """Give the address of a database; a relative SQLite file lies below the project's folder."""
-    if url is None:
-        return f"sqlite:///{config.root / '.qcore' / 'queue.sqlite3'}"
-    if not isinstance(url, str):
-        message = f"{config.source}: a url is text, such as sqlite:///queue.sqlite3, got {url!r}"
-        raise ConfigError(message)
-    prefix = "sqlite:///"
-    path = url.removeprefix(prefix)
-    if url.startswith(prefix) and path and not path.startswith(("/", ":")):
-        return f"{prefix}{config.root / path}"
-    return url

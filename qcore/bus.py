@@ -9,7 +9,7 @@ from qcore import current
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from qcore.job import Job, Prepared
+    from qcore.jobs import Job, Prepared
     from qcore.options import Name
 
 
@@ -44,7 +44,7 @@ def bulk(jobs: Iterable[Job | Prepared], **options: Any) -> list[str]:
     return current.app().bulk(jobs, **options)
 
 
-def route(job_class: Any, *, queue: Name | None = None, connection: Name | None = None) -> None:
+def route(job_class: object, *, queue: Name | None = None, connection: Name | None = None) -> None:
     """Send jobs of a class, and of its subclasses, to a queue or connection, unless they say otherwise."""
     current.app().route(job_class, queue=queue, connection=connection)
 

@@ -9,13 +9,24 @@ from __future__ import annotations
 import json
 from enum import Enum
 from itertools import chain
-from math import isinf
-from types import NoneType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from math import isfinite
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from qcore import codec_objects, codec_types
 from qcore.codec_objects import ENUM, NAMEDTUPLE, VALUE_CLASS, Refused, fields_of, rebuild, remember
-from qcore.codec_types import ENCODERS, INT_LIMIT, JSON, encode_str, encoder_for, is_mapped, list_of, why_not
+from qcore.codec_types import (
+    ENCODERS,
+    INT_FLOOR,
+    INT_LIMIT,
+    JSON,
+    encode_str,
+    encoder_for,
+    is_mapped,
+    list_of,
+    step_to,
+    why_not,
+)
 from qcore.errors import ConfigError, PayloadError
 
 if TYPE_CHECKING:
@@ -89,7 +100,9 @@ class Codec:
 def canonical(structure: JSON) -> str:
     """A text that is the same for equal values: the order of keys and of set elements does not count."""
     text = _SORTING_WRITER.encode(structure)
-    return text if '{"$' not in text else _SORTING_WRITER.encode(_sorted(structure))
+    if '{"$' not in text or not any(f'{{"{tag}":' in text for tag in _UNORDERED):
+        return text
+    return _SORTING_WRITER.encode(_sorted(structure))
 
 
 def _sorted(structure: JSON) -> JSON:
@@ -97,31 +110,24 @@ def _sorted(structure: JSON) -> JSON:
         return [_sorted(item) for item in structure]
     if not isinstance(structure, dict):
         return structure
-    ordered = {key: _sorted(item) for key, item in structure.items()}
-    if len(ordered) == 1:
-        ((tag, body),) = ordered.items()
-        if tag in _UNORDERED and isinstance(body, list):
-            return {tag: sorted(body, key=_SORTING_WRITER.encode)}
-    return ordered
+    for tag, body in structure.items():
+        if len(structure) == 1 and tag in _UNORDERED and isinstance(body, list):
+            return {tag: sorted(map(_sorted, body), key=_SORTING_WRITER.encode)}
+    return {key: _sorted(item) for key, item in structure.items()}
 
 
 _UNORDERED = ("$set", "$frozenset", "$dict")
 
 
 def _finite(text: str) -> float:
-    number = float(text)
-    if isinf(number):
-        raise ValueError(f"the number {text} is too large")
+    if not isfinite(number := float(text)):
+        raise ValueError(f"{text} is not a number of JSON, or too large")
     return number
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not JSON")
 
 
 _WRITER = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"))
 _SORTING_WRITER = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=True)
-_READER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+_READER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def _read(body: bytes) -> JSON:
@@ -151,24 +157,19 @@ def _reason(body: bytes, error: Exception) -> str:
         return "it begins with a byte order mark"
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8 at byte {error.start}"
-    if isinstance(error, RecursionError):
-        return f"nested deeper than {_READABLE_NESTING}"
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON: {error}"
     return str(error)
 
 
 def _encode(value: object, room: int) -> JSON:
     """Write one value; `room` is how many levels of containers may still follow."""
     kind = type(value)
-    encoder = ENCODERS.get(kind) or encoder_for(kind)
-    if encoder is not None:
+    if (encoder := ENCODERS.get(kind)) is not None:
         return encoder(value)
-    if issubclass(kind, Enum):
-        return {"$enum": [codec_objects.name_of(kind, ENUM), codec_objects.member_key(cast("Enum", value))]}
+    if (holder := _HOLDERS.get(kind)) is None:
+        return _encode_other(value, room)
     if not room:
         raise Refused(_TOO_DEEP)
-    return _HOLDERS.get(kind, _encode_other)(value, room - 1)
+    return holder(value, room - 1)
 
 
 def _encode_dict(value: dict[Any, Any], room: int) -> JSON:
@@ -180,23 +181,16 @@ def _encode_dict(value: dict[Any, Any], room: int) -> JSON:
                 return _encode_pairs(value, room)
             # What most fields hold, without a call.
             kind = type(item)
-            if kind is NoneType or kind is bool or (kind is str and item.isascii()):
+            if (kind is str and item.isascii()) or (kind is int and INT_FLOOR < item < INT_LIMIT):
                 done[key] = item
             else:
                 done[key] = _encode(item, room)
     except Refused as refused:
-        refused.within(value, _step(key))
+        refused.within(value, step_to(key))
         raise
     if len(done) == 1 and key.startswith("$"):
         return {"$dict": [[key, done[key]]]}
     return done
-
-
-def _step(key: object) -> str:
-    if type(key) is str and key.isidentifier():
-        return f".{key}"
-    plain = type(key) in ENCODERS and not (type(key) is int and abs(key) >= INT_LIMIT)
-    return f"[{repr(key)[:60] if plain else type(key).__qualname__}]"
 
 
 def _encode_pairs(value: dict[Any, Any], room: int) -> JSON:
@@ -206,7 +200,7 @@ def _encode_pairs(value: dict[Any, Any], room: int) -> JSON:
         step = f".keys()[{len(pairs)}]"
         try:
             encoded = _encode(key, room)
-            step = _step(key)
+            step = step_to(key)
             pairs.append([encoded, _encode(item, room)])
         except Refused as refused:
             refused.within(value, step)
@@ -226,42 +220,38 @@ def _encode_list(value: Iterable[object], room: int) -> list[JSON]:
     return done
 
 
-def _encode_elements(value: Iterable[object], room: int) -> list[JSON]:
-    try:
-        return sorted((_encode(item, room) for item in value), key=canonical)
-    except Refused as refused:
-        refused.within(value, "{...}")
-        raise
-
-
 def _encode_fields(holder: object, state: Mapping[str, object], room: int) -> dict[str, JSON]:
     """Write what has names of its own: nothing in here can be taken for a tag."""
     done: dict[str, JSON] = {}
     for name, item in state.items():
         if type(name) is not str or encode_str(name) is not name:
-            raise Refused(f"the field name {_step(name)} cannot be stored in a payload: use a plain str")
+            raise Refused(f"the field name {step_to(name)} cannot be stored in a payload: use a plain str")
         try:
             done[name] = _encode(item, room)
         except Refused as refused:
-            refused.within(holder, _step(name))
+            refused.within(holder, step_to(name))
             raise
     return done
 
 
 def _encode_other(value: Any, room: int) -> JSON:  # noqa: ANN401 - what it has is found out here
     kind = type(value)
+    if issubclass(kind, Enum):
+        return {"$enum": [codec_objects.name_of(kind, ENUM), codec_objects.member_key(value)]}
+    if (encoder := encoder_for(kind)) is not None:
+        return encoder(value)
+    if not room:
+        raise Refused(_TOO_DEEP)
     if NAMEDTUPLE.fits(kind) and not getattr(value, "__dict__", None):
         name = codec_objects.name_of(kind, NAMEDTUPLE)
         state = dict(zip(kind._fields, value, strict=True))
-        return {"$namedtuple": [name, list(_encode_fields(value, state, room).values())]}
+        return {"$namedtuple": [name, list(_encode_fields(value, state, room - 1).values())]}
     if is_mapped(value) or not VALUE_CLASS.fits(kind):
         raise Refused(why_not(value))
-    tagged: list[JSON] = [
-        codec_objects.name_of(kind, VALUE_CLASS),
-        _encode_fields(value, codec_objects.state_of(value), room),
-    ]
-    if codec_objects.is_model(kind) and len(value.model_fields_set) < len(kind.model_fields):
-        tagged.append(sorted(value.model_fields_set))
+    state = codec_objects.state_of(value)
+    tagged: list[JSON] = [codec_objects.name_of(kind, VALUE_CLASS), _encode_fields(value, state, room - 1)]
+    if (given := codec_objects.set_fields(value)) is not None:
+        tagged.append(cast("JSON", given))
     return {"$object": tagged}
 
 
@@ -269,8 +259,8 @@ _HOLDERS: dict[type, Callable[[Any, int], JSON]] = {
     dict: _encode_dict,
     list: _encode_list,
     tuple: lambda value, room: {"$tuple": _encode_list(value, room)},
-    set: lambda value, room: {"$set": _encode_elements(value, room)},
-    frozenset: lambda value, room: {"$frozenset": _encode_elements(value, room)},
+    set: lambda value, room: {"$set": sorted(_encode_list(value, room), key=canonical)},
+    frozenset: lambda value, room: {"$frozenset": sorted(_encode_list(value, room), key=canonical)},
     SimpleNamespace: lambda value, room: {"$namespace": _encode_fields(value, vars(value), room)},
 }
 
@@ -301,7 +291,7 @@ def _decode_fields(body: JSON) -> dict[str, object]:
         for name, item in body.items():
             done[name] = item if isinstance(item, _WHOLE) else _decode(item)
     except Refused as refused:
-        refused.within(body, _step(name))
+        refused.within(body, step_to(name))
         raise
     return done
 

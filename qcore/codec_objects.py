@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum, Flag
+from functools import lru_cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from weakref import WeakValueDictionary
@@ -74,6 +75,10 @@ def fields_of(cls: type) -> tuple[str, ...] | None:
     return None
 
 
+# Asked for only where instances exist: then the decorator has done its work, and the fields do not change any more.
+_fields = lru_cache(maxsize=1024)(fields_of)
+
+
 def is_namedtuple(cls: type) -> bool:
     """Whether it was made by NamedTuple or namedtuple, or derives from such a class."""
     return issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple)
@@ -90,7 +95,7 @@ ENUM = Wanted("an enum", lambda cls: issubclass(cls, Enum), standard=True)
 NAMEDTUPLE = Wanted("a named tuple", is_namedtuple)
 VALUE_CLASS = Wanted(
     "a dataclass, an attrs class or a pydantic model",
-    lambda cls: not is_namedtuple(cls) and fields_of(cls) is not None,
+    lambda cls: not is_namedtuple(cls) and _fields(cls) is not None,
 )
 
 
@@ -102,14 +107,19 @@ def remember(cls: type) -> type:
 
 def name_of(cls: type, wanted: Wanted) -> str:
     """The name by which `find_class` will find the class again, checked."""
-    name = _name(cls)
-    if "<locals>" in name:
+    if "<locals>" in cls.__qualname__:
         remember(cls)
+        return _name(cls)
+    return _checked_name(cls, wanted)
+
+
+@lru_cache(maxsize=1024)
+def _checked_name(cls: type, wanted: Wanted) -> str:
+    name = _name(cls)
     try:
         found = find_class(name, wanted)
     except Refused as refused:
-        reason = f"{name} could not be found again: {refused.reason}"
-        raise Refused(reason) from None
+        raise Refused(f"{name} could not be found again: {refused.reason}") from None
     if found is not cls:
         raise Refused(f"{name} could not be found again: another class bears that name now")
     return name
@@ -119,7 +129,9 @@ def find_class(name: object, wanted: Wanted) -> type:
     """The class of that name, if a module that is loaded defines it and it is of the right kind."""
     if not isinstance(name, str) or ":" not in name:
         raise Refused(f"names no class: {str(name)[:100]!r}")
-    found = _remembered.get(name) or _defined(name, standard=wanted.standard)
+    found = _remembered.get(name)
+    if found is None:
+        found = _defined(name, standard=wanted.standard)
     if not wanted.fits(found):
         raise Refused(f"{name} is not {wanted.what}")
     return found
@@ -179,39 +191,37 @@ def member_of(name: object, key: object) -> object:
     return cls.__members__[cast("str", key)]
 
 
-def state_of(value: object) -> dict[str, object]:
+def state_of(value: Any) -> dict[str, object]:  # noqa: ANN401 - what it has is found out here
     """All that the object consists of, by field. Refused when something would be lost."""
     cls = type(value)
     if is_model(cls):
-        return _model_state(cast("Any", value))
-    if foreign := [base for base in cls.__mro__[:-1] if not base.__flags__ & _HEAP_TYPE]:
-        raise Refused(
-            f"{_name(cls)} is also a {foreign[0].__qualname__}, whose content would be lost: hold it in a field"
-        )
-    names = fields_of(cls) or ()
-    state = {name: getattr(value, name, _UNSET) for name in names}
+        state = _model_state(value)
+    else:
+        state = {name: getattr(value, name, _UNSET) for name in _fields(cast("type", cls)) or ()}
+        _refuse_loss(value, cls, state)
     for name, held in state.items():
         if held is _UNSET:
             raise Refused(f"{_name(cls)} has no value for its field {name!r}: set it")
-    _refuse_undeclared(value, cls, state)
     return state
 
 
-def _refuse_undeclared(value: object, cls: type, state: dict[str, object]) -> None:
+def _refuse_loss(value: object, cls: type, state: dict[str, object]) -> None:
+    if foreign := [base for base in cls.__mro__[:-1] if not base.__flags__ & _HEAP_TYPE]:
+        what = foreign[0].__qualname__
+        raise Refused(f"{_name(cls)} is also a {what}, whose content would be lost: hold that in a field")
     for name in getattr(value, "__dict__", ()):
         if name not in state and not name.startswith("__") and name != "_attrs_cached_hash":
-            # Like a cached_property: made again when it is asked for.
-            if any(_computes(vars(base).get(name)) for base in cls.__mro__):
-                continue
-            raise Refused(f"{_name(cls)} holds {name!r}, which is not one of its fields and would be lost: declare it")
+            if not any(_computes(vars(base).get(name)) for base in cls.__mro__):
+                raise Refused(f"{_name(cls)} holds {name!r}, which is no field of it and would be lost: declare it")
 
 
 def _computes(attribute: object) -> bool:
+    """Whether it is like a cached_property: made again when it is asked for."""
     return hasattr(attribute, "__get__") and not isinstance(attribute, FunctionType)
 
 
 def _model_state(model: Any) -> dict[str, object]:  # noqa: ANN401 - pydantic is not imported, not even for its types
-    held = {name: value for name, value in vars(model).items() if name in type(model).model_fields}
+    held = {name: vars(model).get(name, _UNSET) for name in type(model).model_fields}
     extra = getattr(model, "__pydantic_extra__", None) or {}
     private = getattr(model, "__pydantic_private__", None) or {}
     state = private | extra | held
@@ -249,11 +259,14 @@ def restore(cls: type, state: dict[str, object], fields_set: Iterable[str] | Non
 def _restore_fields(cls: type, state: dict[str, object]) -> object:
     # object's own: neither __init__ nor a __new__ of the user runs, and no classes of C are made half.
     instance: object = object.__new__(cls)
-    names = fields_of(cls)
-    for name in state if names is None else names:
+    names = _fields(cls)
+    if names is None:
+        vars(instance).update(state)
+        return instance
+    for name in names:
         value = state[name] if name in state else _default(cls, name, instance)
         object.__setattr__(instance, name, value)
-    if names and _keeps_its_hash(cls):
+    if _keeps_its_hash(cls):
         object.__setattr__(instance, "_attrs_cached_hash", None)
     return instance
 
@@ -294,24 +307,34 @@ def restore_namedtuple(cls: Any, values: list[object]) -> object:  # noqa: ANN40
 
 def _restore_model(cls: Any, state: dict[str, object], fields_set: Iterable[str] | None) -> object:  # noqa: ANN401 - see _model_state
     declared, private = cls.model_fields, cls.__private_attributes__
-    was_set = set(state if fields_set is None else fields_set)
     held: dict[str, object] = {}
     for name, field in declared.items():
         if name not in state and field.is_required():
             raise _lacks(cls, name)
         held[name] = state[name] if name in state else _model_default(field, held)
-    extra = {name: value for name, value in state.items() if name not in declared and name not in private}
+    extra = None
+    if cls.model_config.get("extra") == "allow":
+        extra = {name: value for name, value in state.items() if name not in declared and name not in private}
     model = cls.__new__(cls)
     # The way pickle and copy restore a model: no validation, no model_post_init.
     model.__setstate__(
         {
             "__dict__": held,
-            "__pydantic_extra__": extra if cls.model_config.get("extra") == "allow" else None,
-            "__pydantic_fields_set__": was_set & declared.keys(),
+            "__pydantic_extra__": extra,
+            "__pydantic_fields_set__": set(state if fields_set is None else fields_set) & {*declared, *(extra or ())},
             "__pydantic_private__": _model_private(private, state) if private else None,
         }
     )
     return cast("object", model)
+
+
+def set_fields(model: Any) -> list[str] | None:  # noqa: ANN401 - see _model_state
+    """Which fields of a pydantic model were given and not defaults; None when all were, or it is no model."""
+    if not is_model(type(model)):
+        return None
+    given = model.model_fields_set
+    every = type(model).model_fields.keys() | (getattr(model, "__pydantic_extra__", None) or {}).keys()
+    return sorted(given) if given != every else None
 
 
 def _model_default(field: Any, held: dict[str, object]) -> object:  # noqa: ANN401 - see _model_state

@@ -40,6 +40,7 @@ _Stamp = TypeVar("_Stamp", datetime, time)
 
 # What Python reads and writes as text; reading more digits takes time in the square of their number.
 INT_LIMIT = 10**4300
+INT_FLOOR = -INT_LIMIT
 
 
 class _Real:
@@ -64,7 +65,7 @@ def _decode_str(body: JSON) -> str:
 
 
 def _encode_int(value: int) -> JSON:
-    if -INT_LIMIT < value < INT_LIMIT:
+    if INT_FLOOR < value < INT_LIMIT:
         return value
     raise Refused("an int of more than 4300 digits cannot be stored in a payload: pass hex(...) of it")
 
@@ -224,27 +225,35 @@ DECODERS: dict[str, Callable[[JSON], object]] = {
 
 # Nobody has a Decimal before decimal is imported: these join ENCODERS when the first value is met,
 # so that `import qcore` need not pay for their modules.
-_LATER: tuple[tuple[str, str, Leaf], ...] = (
-    ("uuid", "UUID", lambda value: {"$uuid": str(value)}),
-    ("decimal", "Decimal", lambda value: {"$decimal": str(value)}),
+_LATER: dict[str, tuple[str, Leaf]] = {
+    "UUID": ("uuid", lambda value: {"$uuid": str(value)}),
+    "Decimal": ("decimal", lambda value: {"$decimal": str(value)}),
     # With slashes, which a worker on any system reads.
-    ("pathlib", "PosixPath", lambda value: {"$path": value.as_posix()}),
-    ("pathlib", "WindowsPath", lambda value: {"$path": value.as_posix()}),
-    ("pathlib", "PurePosixPath", lambda value: {"$path": ["PurePosixPath", value.as_posix()]}),
-    ("pathlib", "PureWindowsPath", lambda value: {"$path": ["PureWindowsPath", value.as_posix()]}),
-    # Its dates are subclasses of the real ones, and mean the same.
-    ("freezegun.api", "FakeDatetime", encode_datetime),
-    ("freezegun.api", "FakeDate", encode_date),
-)
+    "PosixPath": ("pathlib", lambda value: {"$path": value.as_posix()}),
+    "WindowsPath": ("pathlib", lambda value: {"$path": value.as_posix()}),
+    "PurePosixPath": ("pathlib", lambda value: {"$path": ["PurePosixPath", value.as_posix()]}),
+    "PureWindowsPath": ("pathlib", lambda value: {"$path": ["PureWindowsPath", value.as_posix()]}),
+    # freezegun's dates are subclasses of the real ones, and mean the same.
+    "FakeDatetime": ("freezegun.api", encode_datetime),
+    "FakeDate": ("freezegun.api", encode_date),
+}
 
 
 def encoder_for(kind: type) -> Leaf | None:
-    """The encoder of a type met for the first time, if there is one."""
-    for module, name, encoder in _LATER:
-        if getattr(sys.modules.get(module), name, None) is kind:
-            ENCODERS[kind] = encoder
-            return encoder
-    return None
+    """The encoder of a type that is met for the first time, if there is one."""
+    module, encoder = _LATER.get(kind.__qualname__, ("", None))
+    if encoder is None or getattr(sys.modules.get(module), kind.__qualname__, None) is not kind:
+        return None
+    ENCODERS[kind] = encoder
+    return encoder
+
+
+def step_to(key: object) -> str:
+    """How a path goes on into a dict or an object."""
+    if type(key) is str and key.isidentifier():
+        return f".{key}"
+    plain = type(key) in ENCODERS and not (type(key) is int and not INT_FLOOR < key < INT_LIMIT)
+    return f"[{repr(key)[:60] if plain else type(key).__qualname__}]"
 
 
 def qualified(kind: type) -> str:

@@ -99,7 +99,8 @@ def _check_settings(config: Config) -> None:
             message = f"{config.source}: [{table}] has no {', '.join(unknown)}; it has {', '.join(known or ())}"
             raise ConfigError(message)
     for name, settings in config.connections.items():
-        if not isinstance(settings, Mapping) or not isinstance(settings.get("driver"), str):
+        entry: object = settings
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("driver"), str):
             message = f"{config.source}: the connection {name!r} is a table that names its driver, got {settings!r}"
             raise ConfigError(message)
 

@@ -11,7 +11,7 @@ from qcore.options import Delay, seconds_until
 if TYPE_CHECKING:
     from qcore.clock import Clock
     from qcore.driver import Reservation
-    from qcore.job import Job
+    from qcore.jobs import Job
     from qcore.payload import Body
 
 
@@ -76,18 +76,19 @@ class Delivery:
 
         :raises TypeError: when ``error`` is neither an exception nor a text.
         """
-        if error is None or isinstance(error, str):
-            error = ManuallyFailedError(error or f"{self.name} was failed by itself")
-        if not isinstance(error, BaseException):
-            message = f"fail() takes an exception, a text or nothing, got {error!r}"
+        given: object = error
+        if given is None or isinstance(given, str):
+            given = ManuallyFailedError(given or f"{self.name} was failed by itself")
+        if not isinstance(given, BaseException):
+            message = f"fail() takes an exception, a text or nothing, got {given!r}"
             raise TypeError(message)
-        self.error = error
+        self.error = given
 
 
 _current: ContextVar[Delivery | None] = ContextVar("qcore_delivery", default=None)
 
 
-def current() -> Delivery:
+def current_delivery() -> Delivery:
     """Give the delivery that is running here: for function jobs and code called by a job.
 
     :raises NotRunningError: outside a running job.

@@ -97,9 +97,7 @@ class Driver(Protocol):
         Any token issued since its push is accepted; with ``only_last`` just the newest one.
         """
 
-    def release(
-        self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = ""
-    ) -> Settled:
+    def release(self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = "") -> Settled:
         """Give a reserved payload back, due in ``delay`` seconds. Only the newest token may.
 
         ``count=False`` takes the attempt back that ``reserve`` counted.

@@ -85,9 +85,9 @@ class ManuallyFailedError(JobError):
     """The job called ``fail()`` without an exception of its own."""
 
 
-class TimeLimitReached(BaseException):  # noqa: N818 - a signal, not an error
+class TimeLimitReached(BaseException):
     """Raised inside a running job when its time limit is over."""
 
 
-class JobInterrupted(BaseException):  # noqa: N818 - a signal, not an error
+class JobInterrupted(BaseException):
     """Raised inside a running job when the worker was told a second time to stop."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from qcore.delivery import Delivery
     from qcore.driver import Payload, Reservation
     from qcore.failed import FailedJob
-    from qcore.job import Job
+    from qcore.jobs import Job
 
 logger = logging.getLogger("qcore")
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qcore import payload, registry
-from qcore.codec import rebuild
+from qcore import payload
 from qcore.driver import Payload
 from qcore.errors import PayloadError
 from qcore.events import JobRetryRequested
+from qcore.jobs import restore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from qcore.clock import Clock
     from qcore.codec import Codec
     from qcore.events import Events
     from qcore.failed import FailedJob, FailedStore
-    from qcore.job import Job
     from qcore.queue import Queue
 
 HOUR = 3600.0
@@ -77,7 +76,7 @@ class FailedJobs:
         """Push all failed jobs anew, of one queue if given; the oldest failure first."""
         return self.retry(record.id for record in reversed(self.list(queue=queue)))
 
-    def numbered(self, first: int, last: int) -> list[str]:
+    def numbered(self, first: int, last: int) -> Sequence[str]:
         """Ids of the failed jobs with these numbers, both included; the oldest failure first."""
         return [record.id for record in reversed(self.list()) if first <= record.number <= last]
 
@@ -109,13 +108,10 @@ class FailedJobs:
         if body is None:
             return record.payload
         try:
-            job: Job = rebuild(  # type: ignore[assignment]
-                registry.resolve(body.command_name), self._codec.decode(body.command), path=body.display_name
-            )
+            job = restore(body, self._codec)
         except PayloadError:
             return record.payload
-        options = type(job).__job__.options
-        fresh: Any = self._codec.loads(queue.body_of(job, options, record.id))
+        fresh: Any = self._codec.loads(queue.body_of(job, type(job).__job__.options, record.id))
         return Payload(record.id, self._codec.dumps(body.raw | fresh, what=body.display_name))
 
     def _decoded(self, record: FailedJob) -> payload.Body | None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, overload
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, overload
 
 from qcore.errors import JobDefinitionError
-from qcore.job import Job
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from qcore.jobs import Job
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,9 +24,9 @@ class FunctionCall(Job):
         """Keep the arguments; they were bound to the function's signature."""
         self.arguments = arguments
 
-    def handle(self) -> Any:
+    def handle(self) -> object:
         """Call the function."""
-        bound = inspect.BoundArguments(self.signature, self.arguments)  # type: ignore[arg-type] # any mapping serves
+        bound = inspect.BoundArguments(self.signature, self.arguments)
         return type(self).function(*bound.args, **bound.kwargs)
 
     def __repr__(self) -> str:

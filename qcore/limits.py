@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 class StopReason(enum.Enum):
@@ -100,9 +102,9 @@ def rows_for(options: WorkerOptions) -> tuple[Row, ...]:
     return tuple(row for row in ROWS if row.asked_for(options))
 
 
-def reason_to_stop(state: WorkerState, options: WorkerOptions, rows: Sequence[Row] = ROWS) -> StopReason | None:
-    """Give the first reason that is asked for and holds, None to go on."""
-    for row in rows:
-        if row.asked_for(options) and row.holds(state, options):
-            return row.reason
+def reason_to_stop(state: WorkerState, options: WorkerOptions, rows: Sequence[Row] | None = None) -> StopReason | None:
+    """Give the first reason that holds, None to go on. ``rows`` are those of the options."""
+    for reason, _, holds in rows_for(options) if rows is None else rows:
+        if holds(state, options):
+            return reason
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -44,15 +44,11 @@ class JobOptions:
         """These options, and those of ``base`` where nothing is said here."""
         if self is UNSET:
             return base
-        return JobOptions(**{name: _first(getattr(self, name), getattr(base, name)) for name in _FIELDS})
+        said = {name: value for name in JobOptions.__slots__ if (value := getattr(self, name)) is not None}
+        return replace(base, **said)
 
 
-_FIELDS = tuple(field.name for field in fields(JobOptions))
 UNSET = JobOptions()
-
-
-def _first(mine: object, theirs: object) -> object:
-    return theirs if mine is None else mine
 
 
 def job_options(  # noqa: PLR0913 - one keyword for each option
@@ -88,9 +84,9 @@ def checked_name(name: Name, what: str) -> str:
     :raises JobDefinitionError: not text, empty, too long, or with characters that no backend,
         log line or ``--queue a,b`` could tell apart.
     """
-    text = name.value if isinstance(name, Enum) else name
-    if isinstance(name, Enum) and not isinstance(text, str):
-        text = name.name
+    text: object = name
+    if isinstance(name, Enum):
+        text = name.value if isinstance(name.value, str) else name.name
     if not isinstance(text, str):
         message = f"a {what} name is text, got {text!r} ({type(text).__qualname__})"
         raise JobDefinitionError(message)
@@ -110,20 +106,17 @@ def _checked_count(value: int | None, what: str) -> int | None:
     raise JobDefinitionError(message)
 
 
-def _checked_seconds(value: float, what: str) -> float:
+def _checked_seconds(value: object, what: str) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
         return value
     message = f"{what} is a number of seconds, 0 or more, got {value!r}"
     raise JobDefinitionError(message)
 
 
-def _checked_backoff(backoff: Backoff | None) -> float | tuple[float, ...] | None:
-    if backoff is None or isinstance(backoff, int | float):
-        return None if backoff is None else _checked_seconds(backoff, "backoff")
-    if isinstance(backoff, str) or not isinstance(backoff, Sequence):
-        message = f"backoff is seconds, or a list of seconds, got {backoff!r}"
-        raise JobDefinitionError(message)
-    return tuple(_checked_seconds(seconds, "backoff") for seconds in backoff) or None
+def _checked_backoff(backoff: object) -> float | tuple[float, ...] | None:
+    if isinstance(backoff, list | tuple):
+        return tuple(_checked_seconds(seconds, "backoff") for seconds in backoff) or None
+    return None if backoff is None else _checked_seconds(backoff, "backoff")
 
 
 def seconds_until(delay: Delay | None, now: float) -> float:
@@ -138,10 +131,11 @@ def seconds_until(delay: Delay | None, now: float) -> float:
         return max(delay.total_seconds(), 0)
     if isinstance(delay, datetime):
         return max(timestamp(delay) - now, 0)
-    if isinstance(delay, bool) or not isinstance(delay, int | float) or not math.isfinite(delay):
+    number: object = delay
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
         message = f"a delay is seconds, a timedelta or an aware datetime, got {delay!r}"
         raise ValueError(message)
-    return max(delay, 0)
+    return max(number, 0)
 
 
 def timestamp(moment: float | datetime) -> float:

@@ -5,10 +5,12 @@ The whole of the retry policy is here; ``tests/qcore/test_outcome.py`` holds it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from qcore.errors import JobError, MaxAttemptsExceededError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Done(NamedTuple):
@@ -30,7 +32,7 @@ class Released(NamedTuple):
     error: BaseException | None = None
     vetoed: bool = False
     """A listener of ``JobFailing`` kept it from failing."""
-    count: bool = True
+    counted: bool = True
     """False when the attempt was given back."""
 
 
@@ -41,9 +43,9 @@ class Failed(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """The lease was lost before the job could be failed or released; it is in other hands."""
+    """The lease was lost before the outcome could be settled; the job is in other hands."""
 
-    intended: Released | Failed
+    intended: Done | Skipped | Released | Failed
 
 
 Outcome = Done | Skipped | Released | Failed | Lost
@@ -75,25 +77,27 @@ def before_run(facts: Facts) -> JobError | None:
     instant of ``retry_until`` it still runs.
     """
     if facts.retry_until is not None:
-        over = facts.now > facts.retry_until
-    else:
-        over = facts.attempts > facts.max_tries > 0
-    if not over:
-        return None
-    tried = "after its retry_until" if facts.retry_until is not None else f"{facts.attempts - 1} times already"
-    return MaxAttemptsExceededError(f"{facts.name} was tried {tried} and may not run again")
+        if facts.now > facts.retry_until:
+            return MaxAttemptsExceededError(f"{facts.name} may not run any more: its retry_until is over")
+    elif facts.attempts > facts.max_tries > 0:
+        tried = facts.attempts - 1
+        return MaxAttemptsExceededError(f"{facts.name} may not run any more: it was tried {tried} times already")
+    return None
 
 
 def after_error(facts: Facts, error: BaseException) -> Released | Failed:
     """Decide between another attempt and failure after an exception or a timeout."""
-    if facts.retry_until is not None:
-        over = facts.retry_until <= facts.now
-    else:
-        over = facts.attempts >= facts.max_tries > 0
-    exceptions_over = facts.max_exceptions is not None and facts.exceptions >= facts.max_exceptions > 0
-    if over or exceptions_over or not facts.may_retry:
+    if _is_last(facts) or not facts.may_retry:
         return Failed(error)
     return Released(backoff_after(facts.backoff, facts.attempts), error)
+
+
+def _is_last(facts: Facts) -> bool:
+    if facts.max_exceptions is not None and facts.exceptions >= facts.max_exceptions > 0:
+        return True
+    if facts.retry_until is not None:
+        return facts.retry_until <= facts.now
+    return facts.attempts >= facts.max_tries > 0
 
 
 def backoff_after(backoff: float | Sequence[float], attempt: int) -> float:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from qcore.driver import Bulk, Clearable, Inspectable, Payload, Push, Sizable
 from qcore.errors import JobDefinitionError, PayloadError, UnsupportedError
 from qcore.events import JobQueued, JobQueueing
-from qcore.job import Job, state_of
+from qcore.jobs import Job, state_of
 from qcore.options import JobOptions, checked_name, seconds_until, timestamp
 from qcore.payload import CALL
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from qcore.driver import Driver, Listed, QueueCounts
     from qcore.events import Events
 
+
+Ability = TypeVar("Ability", Sizable, Clearable, Inspectable)
 
 _FIXED = ("uuid", "id", "job", "data")
 
@@ -107,28 +109,28 @@ class Queue:
 
         :raises UnsupportedError: when the driver cannot know.
         """
-        return self._able(Sizable, "count its jobs").size(queue or self.default_queue)
+        return _able(self, Sizable, "count its jobs").size(queue or self.default_queue)
 
     def clear(self, queue: str | None = None) -> int:
         """Remove everything from a queue and say how much it was.
 
         :raises UnsupportedError: when the driver cannot do that.
         """
-        return self._able(Clearable, "clear a queue").clear(queue or self.default_queue)
+        return _able(self, Clearable, "clear a queue").clear(queue or self.default_queue)
 
     def counts(self) -> list[QueueCounts]:
         """Count every queue that holds something.
 
         :raises UnsupportedError: when the driver cannot know.
         """
-        return self._able(Inspectable, "show what it holds").counts()
+        return _able(self, Inspectable, "show what it holds").counts()
 
     def listed(self, queue: str | None = None, *, limit: int = 100) -> list[Listed]:
         """Show what is on a queue, what becomes available first on top.
 
         :raises UnsupportedError: when the driver cannot know.
         """
-        return self._able(Inspectable, "show what it holds").listed(queue or self.default_queue, limit=limit)
+        return _able(self, Inspectable, "show what it holds").listed(queue or self.default_queue, limit=limit)
 
     def body_of(self, job: Job, options: JobOptions, job_id: str) -> bytes:
         """Write the payload of a job.
@@ -151,7 +153,7 @@ class Queue:
             raise PayloadError(message)
         if plan.prepares and job.prepare_for_dispatch() is False:
             return None
-        if any(hook(job, self.name, queue) is False for hook in self._hooks.before_push):
+        if self._hooks.before_push and any(hook(job, self.name, queue) is False for hook in self._hooks.before_push):
             return None
         job_id = str(uuid.uuid4())
         body = self._body(job, plan, options, job_id, queue)
@@ -159,7 +161,7 @@ class Queue:
         return Push(queue, Payload(job_id, self._codec.dumps(body, what=plan.name)), delay)
 
     def _body(self, job: Job, plan: _Plan, options: JobOptions, job_id: str, queue: str) -> dict[str, Any]:
-        body = {
+        body: dict[str, Any] = {
             "uuid": job_id,
             "displayName": job.display_name() if plan.displays else plan.display_name,
             "job": CALL,
@@ -189,11 +191,12 @@ class Queue:
         if self.after_push is not None:
             self.after_push()
 
-    def _able(self, ability: type[Any], what: str) -> Any:
-        if isinstance(self.driver, ability):
-            return self.driver
-        message = f"the driver of the connection {self.name!r} cannot {what}"
-        raise UnsupportedError(message)
+
+def _able(queue: Queue, ability: type[Ability], what: str) -> Ability:
+    if isinstance(queue.driver, ability):
+        return queue.driver
+    message = f"the driver of the connection {queue.name!r} cannot {what}"
+    raise UnsupportedError(message)
 
 
 class _Plan(NamedTuple):

@@ -13,7 +13,7 @@ from qcore.errors import DuplicateJobError, UnknownJobError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from qcore.job import Job
+    from qcore.jobs import Job
 
 _classes: dict[str, type[Job]] = {}
 

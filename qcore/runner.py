@@ -9,20 +9,20 @@ import inspect
 from typing import TYPE_CHECKING, NamedTuple
 
 from qcore import delivery as deliveries
-from qcore import payload, registry
+from qcore import payload
 from qcore.async_loop import GRACE, AsyncLoop
-from qcore.codec import rebuild
 from qcore.delivery import Delivery
 from qcore.driver import Extendable
 from qcore.errors import (
     JobDefinitionError,
+    JobInterrupted,
     PayloadError,
     TimeLimitReached,
     TimeoutExceededError,
     UnknownJobError,
-    JobInterrupted,
 )
 from qcore.events import JobExceptionOccurred, JobProcessing, JobTimedOut
+from qcore.jobs import restore
 from qcore.outcome import Done, Facts, Failed, Outcome, Released, Skipped, after_error, before_run
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from qcore.codec import Codec
     from qcore.driver import Driver, Reservation
     from qcore.events import Events
-    from qcore.job import Job
+    from qcore.jobs import Job
     from qcore.payload import Body
     from qcore.settlement import Settlement
     from qcore.store import Store
@@ -99,7 +99,7 @@ class Runner:
             return self._settlement.settle(delivery, decided, self, started)
         except KeyboardInterrupt:
             # Nobody caught Ctrl-C as a signal, so it is not this job's fault and must go on up.
-            self._settlement.settle(delivery, Released(0, count=False), self, started)
+            self._settlement.settle(delivery, Released(0, counted=False), self, started)
             raise
         finally:
             self.delivery = None
@@ -145,7 +145,7 @@ class Runner:
             job = delivery.job = self._restore(body)
             self.call(delivery, job.handle, timeout)
         except JobInterrupted:
-            return Released(0, count=False)
+            return Released(0, counted=False)
         except KeyboardInterrupt:
             raise
         except TimeLimitReached:
@@ -180,9 +180,7 @@ class Runner:
         if body.handler != payload.CALL:
             message = f"the payload asks for the handler {body.handler!r}; only {payload.CALL!r} is known"
             raise UnknownJobError(message)
-        job_class = registry.resolve(body.command_name)
-        state = self._codec.decode(body.command)
-        return rebuild(job_class, state, path=body.display_name)  # type: ignore[return-value,arg-type]
+        return restore(body, self._codec)
 
     def _restore_quietly(self, delivery: Delivery) -> None:
         """Restore a job that will not run, for its ``failed()``; one that cannot be restored has none."""

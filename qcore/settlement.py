@@ -58,12 +58,14 @@ class Settlement:
             outcome = self._fail(delivery, decided, user)
         elif isinstance(decided, Released):
             outcome = self._release(delivery, decided)
-        else:
+        elif isinstance(decided, Done | Skipped):
             outcome = self._delete(delivery, decided)
+        else:
+            outcome = decided
         self._announce(delivery, outcome, started)
         return outcome
 
-    def _delete(self, delivery: Delivery, decided: Outcome) -> Outcome:
+    def _delete(self, delivery: Delivery, decided: Done | Skipped) -> Outcome:
         settled = self._driver.delete(delivery.reservation)
         if settled is Settled.LATE and isinstance(decided, Done):
             return Done(late=True)
@@ -72,7 +74,7 @@ class Settlement:
         return decided
 
     def _release(self, delivery: Delivery, decided: Released) -> Outcome:
-        settled = self._driver.release(delivery.reservation, delay=decided.delay, count=decided.count)
+        settled = self._driver.release(delivery.reservation, delay=decided.delay, count=decided.counted)
         return Lost(decided) if settled in _REFUSED else decided
 
     def _fail(self, delivery: Delivery, decided: Failed, user: UserCode) -> Outcome:

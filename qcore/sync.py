@@ -78,8 +78,6 @@ class SyncDriver:
         """Remove a job of this thread."""
         return self._mine.delete(reservation, effects=effects, only_last=only_last)
 
-    def release(
-        self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = ""
-    ) -> Settled:
+    def release(self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = "") -> Settled:
         """Give back a job of this thread."""
         return self._mine.release(reservation, delay=delay, count=count, verdict=verdict)

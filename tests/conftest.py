@@ -11,6 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+# The contract suite asserts like a test, and shall explain a failure like one.
+pytest.register_assert_rewrite("qtest")
 # No deadline, no complaint about slow data: a test says what is right, not how fast this machine is today.
 hypothesis.settings.register_profile(
     "qcore", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import tomllib
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -35,3 +37,9 @@ def test_no_name_is_public_by_accident(package: ModuleType) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_name_is_exported_twice(package: ModuleType) -> None:
     assert sorted(set(package.__all__)) == sorted(package.__all__)
+
+
+def test_the_version_is_the_one_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+
+    assert project["version"] == qcore.__version__

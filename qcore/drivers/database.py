@@ -60,6 +60,8 @@ class DatabaseDriver:
         return self._wait_and_take(queues, wait)
 
     def _take(self, queues: Sequence[str]) -> Reservation | None:
+        if not queues:
+            return None
         rows = self._home.connection().rows(
             self._home.statements.reserve(len(queues)),
             now=self._now(),
@@ -180,7 +182,7 @@ class DatabaseDriver:
 
     def _due(self, delay: float) -> int:
         # Without a delay it is due in this very millisecond; with one, never early.
-        return milliseconds(self._clock.now() + delay) if delay > 0 else self._now()
+        return self._now() if delay <= 0 else milliseconds(self._clock.now() + delay)
 
 
 def _state(due: int, reserved_at: int | None, now: int) -> str:

@@ -183,7 +183,7 @@ class MemoryDriver:
     def _due(self, delay: float) -> int:
         now = self._clock.now()
         # Without a delay it is due in this very millisecond; with one, never early.
-        return milliseconds(now + delay) if delay > 0 else round(now * 1_000_000) // 1000
+        return round(now * 1_000_000) // 1000 if delay <= 0 else milliseconds(now + delay)
 
 
 def _state(entry: Entry, now: int) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from qcore import current, registry
 from qcore import delivery as deliveries
-from qcore.codec import Codec, canonical
+from qcore.codec import Codec, canonical, rebuild
 from qcore.errors import JobDefinitionError, NotRunningError, PayloadError
 from qcore.options import UNSET, Backoff, Delay, JobOptions, Name, job_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
-    from typing import Self
+
+    from qcore.payload import Body
 
 
 class Definition(NamedTuple):
@@ -253,6 +254,15 @@ def state_of(job: Job) -> dict[str, Any]:
         return {name: value for name, value in vars(job).items() if name[0] != "_"}
     state = {name: getattr(job, name) for name in names if name[0] != "_" and hasattr(job, name)}
     return state | {name: value for name, value in vars(job).items() if name[0] != "_"}
+
+
+def restore(body: Body, codec: Codec) -> Job:
+    """Make the job of a payload anew, without calling ``__init__``.
+
+    :raises PayloadError: when its class is not known here or its state does not fit it.
+    """
+    job_class = registry.resolve(body.command_name)
+    return cast("Job", rebuild(job_class, cast("dict[str, object]", codec.decode(body.command)), body.display_name))
 
 
 _slots: dict[type[Job], tuple[str, ...]] = {}

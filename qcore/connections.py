@@ -1,0 +1,182 @@
+"""The connections of an App: drivers, the homes they live in, and the stores beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qcore.drivers.memory import MemoryDriver
+from qcore.drivers.null import NullDriver
+from qcore.errors import ConfigError, UnknownConnectionError
+from qcore.memory import Memory
+from qcore.sql import Database
+from qcore.stores.memory import MemoryFailedStore, MemoryStore
+from qcore.stores.null import NullFailedStore
+from qcore.sync import SyncDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from qcore.clock import Clock
+    from qcore.config import Config
+    from qcore.driver import Driver
+    from qcore.failed import FailedStore
+    from qcore.store import Store
+
+
+class DriverRow(NamedTuple):
+    """A kind of driver: the settings it takes, and how it is built from them."""
+
+    keys: tuple[str, ...]
+    build: Callable[[Connections, str, Mapping[str, Any]], Driver]
+
+
+def _memory_driver(connections: Connections, name: str, settings: Mapping[str, Any]) -> Driver:
+    return MemoryDriver(connections.memory(name), connections.clock, **_lease(settings))
+
+
+def _database_driver(connections: Connections, name: str, settings: Mapping[str, Any]) -> Driver:
+    from qcore.drivers.database import DatabaseDriver  # SQLAlchemy is loaded when a database is used
+
+    return DatabaseDriver(connections.database(name), connections.clock, **_lease(settings))
+
+
+def _lease(settings: Mapping[str, Any]) -> dict[str, float]:
+    return {"retry_after": settings["retry_after"]} if "retry_after" in settings else {}
+
+
+DRIVERS = {
+    "memory": DriverRow(("retry_after",), _memory_driver),
+    "database": DriverRow(("url", "retry_after", "synchronous"), _database_driver),
+    "null": DriverRow((), lambda *_: NullDriver()),
+    "sync": DriverRow((), lambda connections, *_: SyncDriver(connections.clock)),
+}
+
+
+class Connections:
+    """Opens what the configuration describes, each thing once and when it is first used."""
+
+    def __init__(self, config: Config, clock: Clock, drivers: Mapping[str, DriverRow]) -> None:
+        """Check every connection; ``drivers`` adds kinds of drivers to the built-in ones.
+
+        :raises ConfigError: for an unknown driver or setting.
+        """
+        self.config = config
+        self.clock = clock
+        self._rows = DRIVERS | dict(drivers)
+        self._drivers: dict[str, Driver] = {}
+        self._memories: dict[str, Memory] = {}
+        self._databases: dict[str, Database] = {}
+        self._failed: FailedStore | None = None
+        self._store: Store | None = None
+        for name, settings in config.connections.items():
+            self._check(name, settings)
+        self.settings(config.default)
+
+    def settings(self, name: str) -> Mapping[str, Any]:
+        """Give the settings of a connection.
+
+        :raises UnknownConnectionError: lists the connections that exist.
+        """
+        settings = self.config.connections.get(name)
+        if settings is None:
+            known = ", ".join(sorted(self.config.connections))
+            message = f"there is no connection {name!r} ({self.config.source}); there are {known}"
+            raise UnknownConnectionError(message)
+        return settings
+
+    def driver(self, name: str) -> Driver:
+        """Give the driver of a connection.
+
+        :raises UnknownConnectionError: lists the connections that exist.
+        """
+        if name not in self._drivers:
+            settings = self.settings(name)
+            self._drivers[name] = self._rows[settings["driver"]].build(self, name, settings)
+        return self._drivers[name]
+
+    def queue(self, name: str) -> str:
+        """Give the queue of jobs that name none."""
+        queue: str = self.settings(name).get("queue", "default")
+        return queue
+
+    @property
+    def failed_store(self) -> FailedStore:
+        """Where failed jobs are kept."""
+        if self._failed is None:
+            self._failed = self._make_failed_store()
+        return self._failed
+
+    @property
+    def store(self) -> Store:
+        """Where locks, counters and signals are kept."""
+        if self._store is None:
+            self._store = self._make_store()
+        return self._store
+
+    def _make_failed_store(self) -> FailedStore:
+        name = self.config.default if self.config.failed == "default" else self.config.failed
+        if name == "null":
+            return NullFailedStore()
+        if self.settings(name)["driver"] != "database":
+            return MemoryFailedStore(self.memory(name))
+        from qcore.stores.database import DatabaseFailedStore
+
+        return DatabaseFailedStore(self.database(name))
+
+    def _make_store(self) -> Store:
+        name = self.config.default if self.config.store == "default" else self.config.store
+        if self.settings(name)["driver"] != "database":
+            return MemoryStore(self.memory(name), self.clock)
+        from qcore.stores.database import DatabaseStore
+
+        return DatabaseStore(self.database(name), self.clock)
+
+    def database(self, name: str) -> Database:
+        """Give the database of a connection; connections with the same address share it."""
+        settings = self.settings(name)
+        url = _absolute(settings.get("url"), self.config)
+        if url not in self._databases:
+            extra = {"synchronous": settings["synchronous"]} if "synchronous" in settings else {}
+            self._databases[url] = Database(url, **extra)
+        return self._databases[url]
+
+    def memory(self, name: str) -> Memory:
+        """Give the memory of a connection."""
+        return self._memories.setdefault(name, Memory())
+
+    def close(self) -> None:
+        """Close what this thread opened; the next use opens it again."""
+        for database in self._databases.values():
+            database.close()
+
+    def _check(self, name: str, settings: Mapping[str, Any]) -> None:
+        row = self._rows.get(settings["driver"])
+        if row is None:
+            known = ", ".join(sorted(self._rows))
+            message = (
+                f"{self.config.source}: the connection {name!r} wants the driver {settings['driver']!r}; "
+                f"there are {known}"
+            )
+            raise ConfigError(message)
+        allowed = ("driver", "queue", *row.keys)
+        unknown = sorted(set(settings) - set(allowed))
+        if unknown:
+            message = (
+                f"{self.config.source}: the connection {name!r} has no setting {', '.join(unknown)}; "
+                f"the driver {settings['driver']!r} takes {', '.join(allowed)}"
+            )
+            raise ConfigError(message)
+
+
+def _absolute(url: object, config: Config) -> str:
+    """Give the address of a database; a relative SQLite file lies below the project's folder."""
+    if url is None:
+        return f"sqlite:///{config.root / '.qcore' / 'queue.sqlite3'}"
+    if not isinstance(url, str):
+        message = f"{config.source}: a url is text, such as sqlite:///queue.sqlite3, got {url!r}"
+        raise ConfigError(message)
+    prefix = "sqlite:///"
+    path = url.removeprefix(prefix)
+    if url.startswith(prefix) and path and not path.startswith(("/", ":")):
+        return f"{prefix}{config.root / path}"
+    return url

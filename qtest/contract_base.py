@@ -1,0 +1,124 @@
+"""What the parts of the driver contract share: the features a driver claims, and how it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+from qcore.driver import Payload, Reservation
+from qtest.clock import FrozenClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qcore.clock import Clock
+    from qcore.driver import Driver
+    from qcore.failed import FailedStore
+
+Test = TypeVar("Test", bound="Callable[..., None]")
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a driver claims. A feature chooses tests; it never makes one milder."""
+
+    virtual_clock: bool = True
+    """It takes the time from the clock it is given."""
+    fencing: bool = True
+    """Every reservation of an id bears a token of its own, and the newest one rules."""
+    effects_atomic: bool = True
+    """Effects happen in the step of the delete, exactly when it removed something."""
+    failed_store: bool = True
+    """``make_failed_store`` gives one with the same home: failing a job is one step."""
+    repeatable: bool = True
+    """The same call again changes nothing, as after a lost reply."""
+    ordered: bool = True
+    """Payloads come in the order in which they are due, and of their pushes among those due at once."""
+    verdict: bool = True
+    """A note of ``release`` is kept beside the payload."""
+    waits: bool = True
+    """``reserve`` wakes for a push, and for what becomes due."""
+    bulk: bool = True
+    extend: bool = True
+    size: bool = True
+    clear: bool = True
+    inspect: bool = True
+    """The last five: it offers ``Bulk``, ``Extendable``, ``Sizable``, ``Clearable``, ``Inspectable``."""
+
+
+def needs(*features: str) -> Callable[[Test], Test]:
+    """Run the test only for drivers that claim these features."""
+
+    def mark(test: Test) -> Test:
+        test.needs = features  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+class ContractBase:
+    """How a contract gets its driver."""
+
+    features = Features()
+    retry_after = 60.0
+    """Seconds. ``make_driver`` hands it to the driver."""
+
+    def make_driver(self, clock: Clock) -> Driver:
+        """Make a driver over an empty backend, with ``self.retry_after``, on ``clock`` if it can."""
+        raise NotImplementedError
+
+    def make_failed_store(self, driver: Driver) -> FailedStore:
+        """Make the failed store with the home of ``driver``."""
+        raise NotImplementedError
+
+    @pytest.fixture(autouse=True)
+    def _claimed(self, request: pytest.FixtureRequest) -> None:
+        missing = [name for name in getattr(request.function, "needs", ()) if not getattr(self.features, name)]
+        if missing:
+            pytest.skip(f"the driver does not claim {', '.join(missing)}")
+
+    @pytest.fixture
+    def clock(self) -> FrozenClock:
+        """Time that moves only when the test says so."""
+        return FrozenClock()
+
+    @pytest.fixture
+    def driver(self, clock: FrozenClock) -> Driver:
+        """Give the driver under test, on the frozen clock if it takes one."""
+        return self.make_driver(clock)
+
+
+def payload(job_id: str = "job", body: bytes = b"body") -> Payload:
+    """Make a payload."""
+    return Payload(job_id, body)
+
+
+def reserved(driver: Driver, queue: str = "default") -> Reservation:
+    """Reserve what must be there."""
+    reservation = driver.reserve([queue])
+    assert reservation is not None, f"nothing could be reserved from {queue!r}"
+    return reservation
+
+
+def pushed_and_reserved(driver: Driver, job_id: str = "job") -> Reservation:
+    """Push a payload and take it."""
+    driver.push("default", payload(job_id))
+    return reserved(driver)
+
+
+def lost_and_reserved(driver: Driver, clock: FrozenClock) -> tuple[Reservation, Reservation]:
+    """Let a reservation run out, and take its payload again: the old and the new one."""
+    old = pushed_and_reserved(driver)
+    clock.advance(driver.retry_after)
+    return old, reserved(driver)
+
+
+def drained(driver: Driver, queue: str = "default") -> list[str]:
+    """Take and delete all that is due; the ids in the order they came."""
+    ids = []
+    while (reservation := driver.reserve([queue])) is not None:
+        driver.delete(reservation)
+        ids.append(reservation.payload.id)
+    return ids

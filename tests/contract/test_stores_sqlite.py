@@ -1,0 +1,55 @@
+"""The stores on real SQLite files keep every promise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from qcore.sql import Database
+from qcore.stores.database import DatabaseFailedStore, DatabaseStore
+from qtest.clock import FrozenClock
+from qtest.store_contract import FailedStoreContract, StoreContract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from qcore.clock import Clock
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path}/queue.sqlite3")
+    yield database
+    database.close()
+
+
+class TestSqliteStore(StoreContract):
+    @pytest.fixture(autouse=True)
+    def _database(self, database: Database) -> None:
+        self.database = database
+
+    def make_store(self, clock: Clock) -> DatabaseStore:
+        return DatabaseStore(self.database, clock)
+
+
+class TestSqliteFailedStore(FailedStoreContract):
+    @pytest.fixture(autouse=True)
+    def _database(self, database: Database) -> None:
+        self.database = database
+
+    def make_failed_store(self) -> DatabaseFailedStore:
+        return DatabaseFailedStore(self.database)
+
+
+def test_keys_whose_time_is_over_leave_no_garbage(database: Database) -> None:
+    clock = FrozenClock()
+    store = DatabaseStore(database, clock)
+
+    for number in range(2500):
+        store.add(f"lock {number}", "owner", ttl=1)
+        clock.advance(1)
+
+    [(kept,)] = database.connection().say("SELECT COUNT(*) FROM qcore_keys")
+    assert kept <= 1000
