@@ -178,7 +178,7 @@ def _encode_dict(value: dict[Any, Any], room: int) -> JSON:
     try:
         for key, item in value.items():
             if type(key) is not str or not (key.isascii() or encode_str(key) is key):
-                return _encode_pairs(value, room)
+                break
             # What most fields hold, without a call.
             kind = type(item)
             if (kind is str and item.isascii()) or (kind is int and INT_FLOOR < item < INT_LIMIT):
@@ -188,8 +188,8 @@ def _encode_dict(value: dict[Any, Any], room: int) -> JSON:
     except Refused as refused:
         refused.within(value, step_to(key))
         raise
-    if len(done) == 1 and key.startswith("$"):
-        return {"$dict": [[key, done[key]]]}
+    if len(done) < len(value) or (len(done) == 1 and key.startswith("$")):
+        return _encode_pairs(value, room)
     return done
 
 

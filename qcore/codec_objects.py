@@ -209,10 +209,9 @@ def _refuse_loss(value: object, cls: type, state: dict[str, object]) -> None:
     if foreign := [base for base in cls.__mro__[:-1] if not base.__flags__ & _HEAP_TYPE]:
         what = foreign[0].__qualname__
         raise Refused(f"{_name(cls)} is also a {what}, whose content would be lost: hold that in a field")
-    for name in getattr(value, "__dict__", ()):
-        if name not in state and not name.startswith("__") and name != "_attrs_cached_hash":
-            if not any(_computes(vars(base).get(name)) for base in cls.__mro__):
-                raise Refused(f"{_name(cls)} holds {name!r}, which is no field of it and would be lost: declare it")
+    for name in sorted(getattr(value, "__dict__", {}).keys() - state.keys() - {"_attrs_cached_hash", "__orig_class__"}):
+        if not any(_computes(vars(base).get(name)) for base in cls.__mro__):
+            raise Refused(f"{_name(cls)} holds {name!r}, which is no field of it and would be lost: declare it")
 
 
 def _computes(attribute: object) -> bool:
@@ -322,7 +321,7 @@ def _restore_model(cls: Any, state: dict[str, object], fields_set: Iterable[str]
             "__dict__": held,
             "__pydantic_extra__": extra,
             "__pydantic_fields_set__": set(state if fields_set is None else fields_set) & {*declared, *(extra or ())},
-            "__pydantic_private__": _model_private(private, state) if private else None,
+            "__pydantic_private__": _model_private(private, state, held) if private else None,
         }
     )
     return cast("object", model)
@@ -338,12 +337,13 @@ def set_fields(model: Any) -> list[str] | None:  # noqa: ANN401 - see _model_sta
 
 
 def _model_default(field: Any, held: dict[str, object]) -> object:  # noqa: ANN401 - see _model_state
-    if getattr(field, "default_factory_takes_validated_data", False):
-        return cast("object", field.get_default(call_default_factory=True, validated_data=held))
-    return cast("object", field.get_default(call_default_factory=True))
+    if field.default_factory is None:
+        return cast("object", field.get_default())
+    takes_held = getattr(field, "default_factory_takes_validated_data", False)
+    return cast("object", field.default_factory(held) if takes_held else field.default_factory())
 
 
-def _model_private(private: dict[str, Any], state: dict[str, object]) -> dict[str, object]:
+def _model_private(private: dict[str, Any], state: dict[str, object], held: dict[str, object]) -> dict[str, object]:
+    values = {name: state[name] if name in state else _model_default(private[name], held) for name in private}
     undefined = sys.modules["pydantic_core"].PydanticUndefined
-    values = {name: state[name] if name in state else private[name].get_default() for name in private}
     return {name: value for name, value in values.items() if value is not undefined}

@@ -9,7 +9,7 @@ import binascii
 import re
 import sys
 from collections import deque
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import partial
 from io import IOBase
 from math import isfinite
@@ -118,22 +118,25 @@ def _decode_time(body: JSON) -> time:
 def _stamp(value: datetime | time) -> JSON:
     """ISO 8601 and ``[Zone/Name]``; in a list with fold and the offset's own name where the text cannot tell them."""
     zone, text, fold, name = value.tzinfo, value.isoformat(), value.fold, None
-    if type(zone) is timezone and zone is not UTC:
-        given = zone.tzname(None)
-        name = given if given != timezone(zone.utcoffset(None)).tzname(None) else None
-    elif zone is not None and zone is not UTC:
-        text += f"[{_zone_key(zone)}]"
+    if zone is None or zone is UTC:
+        pass
+    elif (key := _zone_key(zone)) is not None:
+        text += f"[{key}]"
         if fold and isinstance(value, datetime) and value.utcoffset() != value.replace(fold=0).utcoffset():
             fold = 0  # the offset tells it
+    elif (offset := zone.utcoffset(None)) is not None:
+        # Fixed, whatever library it is from: pydantic makes zones of its own.
+        name = zone.tzname(None)
+        name = None if name == timezone(offset).tzname(None) else name
+    else:
+        raise Refused(f"the time zone {qualified(type(zone))} cannot be stored: use zoneinfo.ZoneInfo or datetime.UTC")
     return [text, fold, name] if fold or name else text
 
 
-def _zone_key(zone: object) -> str:
+def _zone_key(zone: tzinfo) -> str | None:
     zoneinfo = sys.modules.get("zoneinfo")
-    key = zone.key if zoneinfo is not None and type(zone) is zoneinfo.ZoneInfo else None  # type: ignore[attr-defined]
-    if key is None:
-        raise Refused(f"the time zone {qualified(type(zone))} cannot be stored: use zoneinfo.ZoneInfo or datetime.UTC")
-    return cast("str", key)
+    known: Any = zone
+    return known.key if zoneinfo is not None and type(zone) is zoneinfo.ZoneInfo else None
 
 
 def _from_stamp(body: JSON, read: Callable[[str], _Stamp]) -> _Stamp:
@@ -274,10 +277,9 @@ def _orm_advice(value: object) -> str | None:
     kind = type(value)
     if is_mapped(value):
         return "pass its key instead (<here>.id) and load it in handle()"
-    for base in kind.__mro__:
-        if base.__module__.startswith("django.db.models"):
-            what = "its key (<here>.pk)" if base.__name__ == "Model" else "keys"
-            return f"pass {what} instead and load it in handle()"
+    django = [base.__name__ for base in kind.__mro__ if base.__module__.startswith("django.db.models")]
+    if django:
+        return f"pass {'its key' if 'Model' in django else 'keys'} instead (<here>.pk) and load it in handle()"
     return None
 
 

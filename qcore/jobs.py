@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import MISSING, fields
+from functools import lru_cache
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from qcore import current, registry
 from qcore import delivery as deliveries
-from qcore.codec import Codec, canonical, rebuild
-from qcore.errors import JobDefinitionError, NotRunningError, PayloadError
-from qcore.options import UNSET, Backoff, Delay, JobOptions, Name, job_options
+from qcore.codec import Codec, canonical, fields_of, rebuild
+from qcore.errors import NotRunningError, PayloadError
+from qcore.options import UNSET, Backoff, Delay, JobOptions, Name, checked_name, job_options, refuse_unknown, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -64,7 +68,7 @@ class Job:
 
         :raises JobDefinitionError: for an unknown option or a value that cannot mean anything.
         """
-        _refuse_unknown(cls, unknown)
+        refuse_unknown(unknown, of=f"{cls.__qualname__}: ", known=("name", "aliases", *JobOptions.__slots__))
         super().__init_subclass__()
         given = job_options(
             queue=queue,
@@ -137,7 +141,7 @@ class Job:
 
         :raises JobDefinitionError: for an unknown option or a value that cannot mean anything.
         """
-        return Prepared(self, _checked(type(self), options))
+        return Prepared(self, said(options))
 
     # While it runs.
 
@@ -209,25 +213,11 @@ class Prepared:
 
         :raises PayloadError: when its state cannot be written; nothing is pushed then.
         """
-        return current.app().push(self.job, _checked(type(self.job), options).over(self.options))
+        return current.app().push(self.job, said(options).over(self.options))
 
     def __repr__(self) -> str:
         """Show the job and what was said for it."""
         return f"{self.job!r} with {self.options}"
-
-
-def _refuse_unknown(cls: type[Job], unknown: dict[str, object]) -> None:
-    if unknown:
-        known = ", ".join(("name", "aliases", *JobOptions.__slots__))
-        message = f"{cls.__qualname__}: {', '.join(sorted(unknown))} is no option of a job; there are {known}"
-        raise JobDefinitionError(message)
-
-
-def _checked(job_class: type[Job], options: dict[str, Any]) -> JobOptions:
-    if not options:
-        return UNSET
-    _refuse_unknown(job_class, {name: value for name, value in options.items() if name not in JobOptions.__slots__})
-    return job_options(**options)
 
 
 def _define(cls: type[Job], given: JobOptions, name: str | None, aliases: tuple[str, ...]) -> None:
@@ -237,7 +227,8 @@ def _define(cls: type[Job], given: JobOptions, name: str | None, aliases: tuple[
         definition: Definition = remade
     else:
         base = cls.__job__.options
-        name = name or f"{cls.__module__}:{cls.__qualname__}"
+        name = f"{cls.__module__}:{cls.__qualname__}" if name is None else checked_name(name, "job")
+        aliases = tuple(checked_name(alias, "job") for alias in aliases)
         definition = Definition(name, aliases, given.over(base) if base is not UNSET else given, given)
     cls.__job__ = definition
     registry.register(cls, (definition.name, *definition.aliases))
@@ -249,11 +240,24 @@ def _holds(condition: object, job: Job) -> bool:
 
 def state_of(job: Job) -> dict[str, Any]:
     """Give what a payload keeps of a job: its attributes without ``_private`` names."""
-    names = _slots_of(type(job))
-    if not names:
-        return {name: value for name, value in vars(job).items() if name[0] != "_"}
-    state = {name: getattr(job, name) for name in names if name[0] != "_" and hasattr(job, name)}
-    return state | {name: value for name, value in vars(job).items() if name[0] != "_"}
+    state = {name: value for name, value in vars(job).items() if name[0] != "_"}
+    shape = _shape_of(type(job))
+    return state if shape is _PLAIN else shape.completed(job, state)
+
+
+def complete_state_of(job: Job) -> dict[str, Any]:
+    """Give the state of a job, sure that it can be restored from it.
+
+    :raises PayloadError: names a field that would be missing.
+    """
+    state = state_of(job)
+    lacking = _shape_of(type(job)).required - state.keys()
+    if lacking:
+        name = min(lacking)
+        why = "begins with an underscore, so it is not stored" if name[0] == "_" else "has no value"
+        message = f"{type(job).__qualname__}.{name} {why}, and has no default either: give the field one"
+        raise PayloadError(message)
+    return state
 
 
 def restore(body: Body, codec: Codec) -> Job:
@@ -262,22 +266,85 @@ def restore(body: Body, codec: Codec) -> Job:
     :raises PayloadError: when its class is not known here or its state does not fit it.
     """
     job_class = registry.resolve(body.command_name)
-    return cast("Job", rebuild(job_class, cast("dict[str, object]", codec.decode(body.command)), body.display_name))
+    state: Any = codec.decode(body.command)
+    if type(state) is not dict:
+        message = f"the payload of {body.display_name} holds {state!r:.40} where its fields should be"
+        raise PayloadError(message)
+    shape = _shape_of(job_class)
+    job = cast("Job", rebuild(job_class, {} if shape.slots and not shape.declared else state, body.display_name))
+    if shape is not _PLAIN:
+        shape.finish(job, state)
+    return job
 
 
-_slots: dict[type[Job], tuple[str, ...]] = {}
+class _Shape(NamedTuple):
+    """Where the instances of a class keep their state, beyond plain attributes."""
+
+    slots: tuple[str, ...] = ()
+    declared: frozenset[str] = frozenset()
+    """The fields of a dataclass, an attrs class or a model."""
+    required: frozenset[str] = frozenset()
+    """Those without a default."""
+    computed: frozenset[str] = frozenset()
+    """Cached properties: no state, they are computed again."""
+    is_model: bool = False
+
+    def completed(self, job: Job, state: dict[str, Any]) -> dict[str, Any]:
+        held = {name: getattr(job, name) for name in self.slots if name[0] != "_" and hasattr(job, name)} | state
+        if self.is_model:
+            held |= getattr(job, "__pydantic_extra__", None) or {}
+        return {name: value for name, value in held.items() if name not in self.computed}
+
+    def finish(self, job: Job, state: dict[str, Any]) -> None:
+        """Give a restored job what is no declared field: set in ``__post_init__``, or plain slots."""
+        if self.is_model:
+            return
+        for name in state.keys() - self.declared:
+            if name in self.slots:
+                object.__setattr__(job, name, state[name])
+            else:
+                vars(job)[name] = state[name]
 
 
-def _slots_of(job_class: type[Job]) -> tuple[str, ...]:
-    names = _slots.get(job_class)
-    if names is None:
-        declared = [vars(base).get("__slots__", ()) for base in job_class.__mro__]
-        names = tuple(name for slots in declared for name in ((slots,) if isinstance(slots, str) else slots))
-        names = tuple(name for name in names if name not in ("__dict__", "__weakref__"))
+_PLAIN = _Shape()
+
+
+@lru_cache(maxsize=None)
+def _shape_of(job_class: type[Job]) -> _Shape:
+    declared = [vars(base).get("__slots__", ()) for base in job_class.__mro__]
+    slots = [name for names in declared for name in ((names,) if isinstance(names, str) else names)]
+    is_model = hasattr(job_class, "__pydantic_fields__")
+    shape = _Shape(
         # pydantic keeps its own bookkeeping in slots with dunder names; the fields stand in vars().
-        names = tuple(name for name in names if not name.startswith("__"))
-        _slots[job_class] = names
-    return names
+        slots=tuple(name for name in slots if not name.startswith("__")),
+        declared=frozenset(fields_of(job_class) or ()),
+        required=frozenset(_required(job_class)),
+        computed=frozenset(
+            name for base in job_class.__mro__ for name, held in vars(base).items() if name[0] != "_" and _caches(held)
+        ),
+        is_model=is_model,
+    )
+    return _PLAIN if shape == _PLAIN else shape
+
+
+def _required(job_class: Any) -> Iterable[str]:  # noqa: ANN401 - they have no class in common
+    if hasattr(job_class, "__pydantic_fields__"):
+        return [name for name, field in job_class.model_fields.items() if field.is_required()]
+    if hasattr(job_class, "__attrs_attrs__"):
+        return [field.name for field in job_class.__attrs_attrs__ if field.default is sys.modules["attr"].NOTHING]
+    if hasattr(job_class, "__dataclass_fields__"):
+        known = fields(job_class)
+        return [field.name for field in known if field.default is MISSING is field.default_factory]
+    return ()
+
+
+def _caches(attribute: object) -> bool:
+    """Whether it is like ``cached_property``: asked for once, then found among the attributes."""
+    kind = type(attribute)
+    return hasattr(kind, "__get__") and not hasattr(kind, "__set__") and not issubclass(kind, _METHODS)
+
+
+_METHODS = (FunctionType, staticmethod, classmethod)
 
 
 # Wide limits: what two jobs are compared by is never stored.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Any
 
 from qcore.errors import JobDefinitionError
+from qcore.payload import FAR, LARGEST
 
 Delay = float | timedelta | datetime
 """Seconds, a timedelta, or the aware datetime at which something is due."""
@@ -69,13 +70,34 @@ def job_options(  # noqa: PLR0913 - one keyword for each option
     return JobOptions(
         queue=None if queue is None else checked_name(queue, "queue"),
         connection=None if connection is None else checked_name(connection, "connection"),
-        delay=delay,
+        delay=_checked_delay(delay),
         tries=_checked_count(tries, "tries"),
         max_exceptions=_checked_count(max_exceptions, "max_exceptions"),
         backoff=_checked_backoff(backoff),
         timeout=None if timeout is None else _checked_seconds(timeout, "timeout"),
-        fail_on_timeout=fail_on_timeout,
+        fail_on_timeout=_checked_flag(fail_on_timeout, "fail_on_timeout"),
     )
+
+
+def said(options: dict[str, Any]) -> JobOptions:
+    """Check options that a caller handed through, and keep them.
+
+    :raises JobDefinitionError: for an unknown option or a value that cannot mean anything.
+    """
+    if not options:
+        return UNSET
+    refuse_unknown(options.keys() - set(JobOptions.__slots__))
+    return job_options(**options)
+
+
+def refuse_unknown(unknown: Collection[str], *, of: str = "", known: Collection[str] = JobOptions.__slots__) -> None:
+    """Complain about options that do not exist, if there are any.
+
+    :raises JobDefinitionError: lists the options that exist.
+    """
+    if unknown:
+        message = f"{of}{', '.join(sorted(unknown))} is no option of a job; there are {', '.join(known)}"
+        raise JobDefinitionError(message)
 
 
 def checked_name(name: Name, what: str) -> str:
@@ -100,23 +122,38 @@ def checked_name(name: Name, what: str) -> str:
 
 
 def _checked_count(value: int | None, what: str) -> int | None:
-    if value is None or (type(value) is int and value >= 0):
+    if value is None or (type(value) is int and 0 <= value < LARGEST):
         return value
     message = f"{what} is a whole number, 0 or more, got {value!r}"
     raise JobDefinitionError(message)
 
 
 def _checked_seconds(value: object, what: str) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < FAR:
         return value
     message = f"{what} is a number of seconds, 0 or more, got {value!r}"
     raise JobDefinitionError(message)
 
 
 def _checked_backoff(backoff: object) -> float | tuple[float, ...] | None:
-    if isinstance(backoff, list | tuple):
+    if isinstance(backoff, Sequence) and not isinstance(backoff, str | bytes):
         return tuple(_checked_seconds(seconds, "backoff") for seconds in backoff) or None
     return None if backoff is None else _checked_seconds(backoff, "backoff")
+
+
+def _checked_delay(delay: Delay | None) -> Delay | None:
+    try:
+        seconds_until(delay, 0)
+    except ValueError as error:
+        raise JobDefinitionError(str(error)) from None
+    return delay
+
+
+def _checked_flag(value: object, what: str) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    message = f"{what} is True or False, got {value!r}"
+    raise JobDefinitionError(message)
 
 
 def seconds_until(delay: Delay | None, now: float) -> float:
@@ -132,7 +169,7 @@ def seconds_until(delay: Delay | None, now: float) -> float:
     if isinstance(delay, datetime):
         return max(timestamp(delay) - now, 0)
     number: object = delay
-    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+    if isinstance(number, bool) or not isinstance(number, int | float) or not -FAR < number < FAR:
         message = f"a delay is seconds, a timedelta or an aware datetime, got {delay!r}"
         raise ValueError(message)
     return max(number, 0)

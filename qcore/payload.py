@@ -40,8 +40,10 @@ class Body(NamedTuple):
         return self.raw.get("tags") or []
 
 
-_FAR = 1e12
+FAR = 1e12
 """No number of seconds in a payload is this large: the year 33658."""
+LARGEST = 1 << 63
+"""No count in a payload is this large."""
 
 
 def decode(body: bytes, codec: Codec) -> Body:
@@ -49,7 +51,14 @@ def decode(body: bytes, codec: Codec) -> Body:
 
     :raises PayloadError: says what is wrong with them; nothing of the job is run.
     """
-    raw: Any = codec.loads(body)
+    return read(codec.loads(body))
+
+
+def read(raw: Any) -> Body:  # noqa: ANN401 - what it is is found out here
+    """Read the JSON structure of a payload.
+
+    :raises PayloadError: says what is wrong with it.
+    """
     if type(raw) is not dict:
         message = f"a payload is a JSON object, this one is {_kind(raw)}"
         raise PayloadError(message)
@@ -105,13 +114,13 @@ def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _check_count(value: object, name: str) -> None:
-    if value is not None and not (type(value) is int and 0 <= value < 1 << 63):
+    if value is not None and not (type(value) is int and 0 <= value < LARGEST):
         message = f"the payload's {name} is a whole number, 0 or more, this one has {value!r:.60}"
         raise PayloadError(message)
 
 
 def _check_seconds(value: object, name: str) -> None:
-    if value is not None and not (type(value) in (int, float) and 0 <= value < _FAR):  # type: ignore[operator]
+    if value is not None and not (type(value) in (int, float) and 0 <= value < FAR):  # type: ignore[operator]
         message = f"the payload's {name} is a number of seconds, this one has {value!r:.60}"
         raise PayloadError(message)
 

@@ -84,7 +84,7 @@ class Settlement:
             return Lost(decided)
         # Before the delete: should the process die in failed(), the job comes back and fails again.
         self._call_failed(delivery, decided.error, user)
-        return decided if self._bury(delivery, decided.error) else Lost(decided)
+        return decided if self._move_to_failed(delivery, decided.error) else Lost(decided)
 
     def _still_ours(self, delivery: Delivery) -> bool:
         """Ask before ``failed()`` runs: another worker may have the job, and it may yet succeed."""
@@ -100,7 +100,7 @@ class Settlement:
         except (Exception, TimeLimitReached):
             logger.exception("failed() of %s (%s) raised; the job counts as failed", delivery.name, delivery.id)
 
-    def _bury(self, delivery: Delivery, error: BaseException) -> bool:
+    def _move_to_failed(self, delivery: Delivery, error: BaseException) -> bool:
         """Move the job to the failed store; False when it was no longer ours to move."""
         failed, reservation = self._failed, delivery.reservation
         if failed is None:

@@ -62,7 +62,7 @@ class TimeContract(ContractBase):
         first = reserved(driver)
         driver.release(first, delay=delay)
 
-        assert reserved(driver).attempts == 2  # noqa: PLR2004 - once pushed, once released
+        assert reserved(driver).attempts == 2
 
     @pytest.mark.parametrize("delay", [math.nan, math.inf])
     def test_a_delay_that_cannot_be_kept_is_refused(self, driver: Driver, delay: float) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from qcore.clock import Clock
     from qcore.sql import Database
+    from qcore.sql.connection import Connection
 
 _POLL_FIRST = 0.02
 _POLL_LAST = 0.05
@@ -97,31 +98,32 @@ class DatabaseDriver:
 
     def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
         """Remove a payload wherever it is, and apply ``effects`` in the same transaction."""
+        connection, statements = self._home.connection(), self._home.statements
         if not effects.pushes and effects.failed is None:
-            return self._remove(reservation, only_last=only_last)
+            return self._remove(connection, reservation, only_last=only_last)
         rows = [self._row(push) for push in effects.pushes]
-        connection = self._home.connection()
         with connection.transaction():
-            settled = self._remove(reservation, only_last=only_last)
+            settled = self._remove(connection, reservation, only_last=only_last)
             if settled in {Settled.DONE, Settled.LATE}:
-                connection.many(self._home.statements.push, rows)
+                connection.many(statements.push, rows)
                 if effects.failed is not None:
-                    keep_failed(self._home, effects.failed)
+                    keep_failed(connection, statements, effects.failed)
         return settled
 
-    def _remove(self, reservation: Reservation, *, only_last: bool) -> Settled:
-        connection, statements = self._home.connection(), self._home.statements
+    def _remove(self, connection: Connection, reservation: Reservation, *, only_last: bool) -> Settled:
+        statements = self._home.statements
         if only_last:
             newest = connection.rows(statements.delete_last, row=reservation.receipt, token=reservation.token)
         else:
             newest = connection.rows(statements.delete, row=reservation.receipt)
         if not newest:
-            return self._refused(reservation)
+            return self._refused(connection, reservation)
         return Settled.DONE if newest == [(reservation.token,)] else Settled.LATE
 
     def release(self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = "") -> Settled:
         """Give a reserved payload back, due in ``delay`` seconds."""
-        released = self._home.connection().changed(
+        connection = self._home.connection()
+        released = connection.changed(
             self._home.statements.release,
             row=reservation.receipt,
             token=reservation.token,
@@ -129,20 +131,21 @@ class DatabaseDriver:
             returned=int(not count),
             note=verdict,
         )
-        return Settled.DONE if released else self._refused(reservation)
+        return Settled.DONE if released else self._refused(connection, reservation)
 
     def extend(self, reservation: Reservation, seconds: float) -> Settled:
         """Let the lease end ``seconds`` from now."""
-        extended = self._home.connection().changed(
+        connection = self._home.connection()
+        extended = connection.changed(
             self._home.statements.extend,
             row=reservation.receipt,
             token=reservation.token,
             lease_end=self._due(seconds),
         )
-        return Settled.DONE if extended else self._refused(reservation)
+        return Settled.DONE if extended else self._refused(connection, reservation)
 
-    def _refused(self, reservation: Reservation) -> Settled:
-        live = self._home.connection().rows(self._home.statements.is_live, uuid=reservation.payload.id)
+    def _refused(self, connection: Connection, reservation: Reservation) -> Settled:
+        live = connection.rows(self._home.statements.is_live, uuid=reservation.payload.id)
         return Settled.STALE if live else Settled.GONE
 
     def size(self, queue: str) -> int:

@@ -91,9 +91,10 @@ class Database:
         """Give the calling thread its connection; opened at the first call, and anew after a fork or a failure."""
         held: Connection | None = getattr(self._local, "held", None)
         if held is None or not held.usable:
-            self._local.held = held = self._open()
+            held = self._open()
             if not self._checked:
                 self._check(held)
+            self._local.held = held
         return held
 
     def close(self) -> None:
@@ -105,10 +106,11 @@ class Database:
         """Make the tables that are missing. Several processes may do so at once."""
         from qcore.sql.tables import creation
 
-        connection = self._local.held = self._open()
+        connection = self._open()
         with connection.transaction():
             for statement in creation(self.engine.dialect.name):
                 connection.say(statement)
+        connection.close()
 
     def _check(self, connection: Connection) -> None:
         from qcore.sql.tables import VERSION
@@ -117,7 +119,6 @@ class Database:
             if not self._create:
                 raise missing_tables(str(self.path))
             self.create_all()
-            connection = self._local.held
         [(version,)] = connection.say("SELECT MAX(version) FROM qcore_schema")
         if version > VERSION:
             raise DriverError(f"{self.path} was made by a newer qcore (tables {version}, known {VERSION}): upgrade")

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qcore.failed import FailedJob
-    from qcore.sql.database import Database
+    from qcore.sql.connection import Connection
+    from qcore.sql.statements import Statements
 
 
-def keep_failed(database: Database, record: FailedJob) -> None:
+def keep_failed(connection: Connection, statements: Statements, record: FailedJob) -> None:
     """Keep a failed job under the next number, in place of an older record. Call it inside a transaction."""
-    connection = database.connection()
-    connection.changed(database.statements.forget_failed, uuid=record.payload.id)
+    connection.changed(statements.forget_failed, uuid=record.payload.id)
     connection.changed(
-        database.statements.keep_failed,
+        statements.keep_failed,
         uuid=record.payload.id,
         connection=record.connection,
         queue=record.queue,

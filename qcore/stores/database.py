@@ -28,8 +28,9 @@ class DatabaseFailedStore:
 
     def add(self, record: FailedJob) -> None:
         """Keep the record under a new number; an older one with the same id is replaced."""
-        with self._home.connection().transaction():
-            keep_failed(self._home, record)
+        connection = self._home.connection()
+        with connection.transaction():
+            keep_failed(connection, self._home.statements, record)
 
     def find(self, job_id: str) -> FailedJob | None:
         """Look one up."""

@@ -2,53 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import http
-import io
 import json
 import math
-import pathlib
 import re
 import signal
-import sys
-import threading
-from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
-from dataclasses import InitVar, dataclass, field
-from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from collections import namedtuple
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from fractions import Fraction
-from functools import cached_property, partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import SimpleNamespace
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from freezegun import freeze_time
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qcore.codec import JSON, Codec, canonical, fields_of, rebuild, remember
+from qcore.codec import JSON, Codec, canonical, fields_of
 from qcore.errors import ConfigError, PayloadError
 
 codec = Codec()
 BERLIN = ZoneInfo("Europe/Berlin")
+TWICE = datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN)
 
 
 class Colour(enum.Enum):
     RED = "red"
-    ROUGE = "red"
+    ROUGE = "red"  # noqa: PIE796 - an alias
     DATA = (1, [2])
 
 
-class Level(enum.IntEnum):
-    LOW = 1
-
-
-class Mode(enum.StrEnum):
-    FAST = "fast"
+Level = enum.IntEnum("Level", "LOW HIGH")
+Mode = enum.StrEnum("Mode", "FAST")
 
 
 class Rights(enum.Flag):
@@ -92,20 +82,6 @@ class Order:
         OPEN = 1
 
 
-@dataclass
-class Stepped:
-    seed: InitVar[int]
-    kind: ClassVar[str] = "stepped"
-    value: int = field(init=False)
-
-    def __post_init__(self, seed: int) -> None:
-        self.value = seed * 2
-
-    @cached_property
-    def half(self) -> int:
-        return self.value // 2
-
-
 T = TypeVar("T")
 
 
@@ -118,29 +94,32 @@ VALUES: list[object] = [
     None, True, False, 0, -1, 2**53 + 1, 10**4300 - 1, -(10**4300 - 1), 1.5, -0.0, 1e308, 5e-324,
     math.inf, -math.inf, "", "é", "\U0001f600", "a\0b", "\ud800", "\udc00", "x\ud83d\ude00y", "\ude00\ud83d",
     [], [1, "a", None], {}, {"a": 1}, {"a b": [1]}, {"$date": "no tag"}, {"$x": 1, "y": 2}, {"$": None}, {"é": 1},
-    {"\ud83d\ude00": 1}, {1: "a", None: 2, True: 3}, {(1, "b"): [2]}, {Key("k"): 1}, {date(2026, 1, 1): 1}, {"1": 1, 1: 2},
+    {"\ud83d\ude00": 1}, {1: "a", None: 2, 2.5: 3}, {(1, "b"): [2]}, {Key("k"): 1}, {b"": 1}, {"1": 1, 1: 2},
     (), (1, (2,)), [(1,)], set(), {1, 2, 3}, {"b", "a"}, {(1, frozenset({2}))}, frozenset(), frozenset({"x", None}),
     b"", b"\x00\xff", date(1, 1, 1), date(2026, 11, 21),
-    datetime(2026, 11, 21, 8, 49, 56, 123456), datetime(1, 1, 1), datetime.max,  # noqa: DTZ001
+    datetime(2026, 11, 21, 8, 49, 56, 123456), datetime(1, 1, 1), datetime.max,  # noqa: DTZ001, DTZ901
     datetime(2026, 11, 21, tzinfo=UTC), datetime(2026, 11, 21, fold=1),  # noqa: DTZ001
     datetime(2026, 11, 21, tzinfo=timezone(timedelta(hours=-3, minutes=-30, seconds=-7))),
     datetime(2026, 11, 21, tzinfo=timezone(timedelta(hours=1), "CET"), fold=1),
-    datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN), datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1),
+    TWICE, TWICE.replace(fold=1),
     datetime(2026, 3, 29, 2, 30, tzinfo=BERLIN), datetime(2026, 3, 29, 2, 30, tzinfo=BERLIN, fold=1),
     datetime(2026, 6, 1, tzinfo=BERLIN, fold=1), datetime(1800, 1, 1, tzinfo=BERLIN),
     time(), time(23, 59, 59, 999999), time(1, tzinfo=UTC), time(2, 30, fold=1), time(2, tzinfo=BERLIN, fold=1),
     timedelta(), timedelta.max, timedelta.min, timedelta(microseconds=-1),
     UUID(int=0), UUID("9d2c3d0e-1111-4222-8333-444455556666"),
     Decimal("1.10"), Decimal("-0"), Decimal("Infinity"), Decimal("1E+999999"),
-    Path("a/b.csv"), Path(), Path("/tmp/\udcff"), PurePosixPath("//a/b"), PureWindowsPath("C:\\x\\y"), PureWindowsPath("c:d"),
-    SimpleNamespace(), SimpleNamespace(a=[1], b=SimpleNamespace(c=(2,))), SimpleNamespace(**{"$date": 1, "a b": 2}),
-    SimpleNamespace(**{"$date": 1}),
-    Colour.RED, Colour.ROUGE, Colour.DATA, Level.LOW, Mode.FAST, Rights.READ, Rights.READ | Rights.WRITE, Rights(0), Bits.A,
-    Bits(0), Bits.A | Bits(8), Order.Status.OPEN, http.HTTPStatus.NOT_FOUND, re.IGNORECASE | re.MULTILINE, signal.SIGTERM,
+    Path("a/b.csv"), Path(), Path("/\udcff"), PurePosixPath("//a/b"), PureWindowsPath("C:\\x"), PureWindowsPath("c:d"),
+    SimpleNamespace(), SimpleNamespace(a=[1], b=SimpleNamespace()), SimpleNamespace(**{"$date": 1}),
+    Colour.RED, Colour.ROUGE, Colour.DATA, Level.LOW, Mode.FAST, Rights.READ, Rights.READ | Rights.WRITE, Rights(0),
+    Bits.A, Bits.A | Bits(8), Order.Status.OPEN, http.HTTPStatus.NOT_FOUND, re.ASCII | re.MULTILINE, signal.SIGTERM,
     Point(1), Point(1, 2), Point((3,), Point(4)), Pair([1], {"a": 2}),  # type: ignore[arg-type]
-    Line("a", Decimal("2.50")), Line("a", Decimal(1), "own"), Key("k", (1, 2)), Stepped(4), Box(Box((1,))), Box[int](5),
+    Line("a", Decimal("2.50")), Line("a", Decimal(1), "own"), Key("k", (1, 2)), Box(Box((1,))), Box[int](5),
     Order([Line("a", Decimal(1))], datetime(2026, 1, 1, tzinfo=UTC), {"when": date(2026, 1, 1)}),
 ]  # fmt: skip
+
+
+def kind_of(value: object) -> str:
+    return type(value).__name__
 
 
 def there_and_back(value: object) -> object:
@@ -149,40 +128,30 @@ def there_and_back(value: object) -> object:
 
 def form(value: object) -> object:
     """The value with all its types, in a form that tells -0.0 from 0.0 and finds nan equal to nan."""
+    names = fields_of(type(value))
+    parts: object = value
     if isinstance(value, dict):
-        return dict, [(form(key), form(item)) for key, item in value.items()]
-    if isinstance(value, set | frozenset):
-        return type(value), sorted(repr(form(item)) for item in value)
-    if isinstance(value, list | tuple):
-        return type(value), [form(item) for item in value]
-    if isinstance(value, SimpleNamespace):
-        return SimpleNamespace, form(vars(value))
-    if isinstance(value, datetime | time):
-        return type(value), value.isoformat(), value.fold, repr(value.tzinfo)
-    if isinstance(value, float | Decimal):
-        return type(value), repr(value)
-    if (names := fields_of(type(value))) is not None:
-        return type(value), [(name, form(getattr(value, name))) for name in names]
-    return type(value), value
+        parts = [(form(key), form(item)) for key, item in value.items()]
+    elif isinstance(value, set | frozenset):
+        parts = sorted(repr(form(item)) for item in value)
+    elif names is not None or isinstance(value, SimpleNamespace):
+        parts = [(name, form(getattr(value, name))) for name in names or vars(value)]
+    elif isinstance(value, list | tuple):
+        parts = [form(item) for item in value]
+    elif isinstance(value, datetime | time):
+        parts = value.isoformat(), value.fold, repr(value.tzinfo)
+    elif isinstance(value, float | Decimal):
+        parts = repr(value)
+    return type(value), parts
 
 
-def refusal(value: object, path: str = "") -> str:
-    with pytest.raises(PayloadError) as caught:
-        codec.encode(value, path=path)
-    return str(caught.value)
-
-
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: f"{value!r:.50}")
-def test_a_value_comes_back_equal_and_of_the_same_type(value: object) -> None:
-    assert form(value) == form(there_and_back(value))
-
-
-@pytest.mark.parametrize("value", VALUES, ids=lambda value: f"{value!r:.50}")
-def test_a_value_comes_back_from_inside_every_container(value: object) -> None:
+@pytest.mark.parametrize("value", VALUES, ids=kind_of)
+def test_a_value_comes_back_equal_and_of_the_same_type_from_inside_every_container(value: object) -> None:
     holders: list[object] = [
-        [value], (value,), {"key": value}, {1: value}, {"$bytes": value}, SimpleNamespace(a=value), Pair(value, 1), Box(value)
+        value, [value], (value,), {"key": value}, {1: value}, {"$bytes": value}, SimpleNamespace(a=value), Box(value)
     ]  # fmt: skip
-    assert form(holders) == form(there_and_back(holders))
+    for holder in holders:
+        assert form(holder) == form(there_and_back(holder))
 
 
 def is_hashable(value: object) -> bool:
@@ -193,7 +162,7 @@ def is_hashable(value: object) -> bool:
     return True
 
 
-@pytest.mark.parametrize("value", filter(is_hashable, VALUES), ids=lambda value: f"{value!r:.50}")
+@pytest.mark.parametrize("value", [*filter(is_hashable, VALUES)], ids=kind_of)
 def test_a_hashable_value_comes_back_as_a_key_and_in_sets(value: object) -> None:
     holders = [{value}, frozenset({value, "other"}), {value: 1, "other": 2}]
     assert form(holders) == form(there_and_back(holders))
@@ -206,9 +175,9 @@ def test_nan_comes_back() -> None:
 
 scalars: st.SearchStrategy[object] = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.binary() | st.dates()
-    | st.datetimes(timezones=st.none() | st.timezones(), allow_imaginary=True) | st.times(timezones=st.none() | st.timezones())
-    | st.timedeltas() | st.uuids() | st.decimals(allow_nan=False) | st.sampled_from([*Colour, *Level, *Mode, *Rights])
-    | st.text(st.sampled_from("$a\ud83d\ude00"), max_size=4)
+    | st.datetimes(timezones=st.none() | st.timezones(), allow_imaginary=True) | st.timedeltas() | st.uuids()
+    | st.times(timezones=st.none() | st.timezones()) | st.decimals(allow_nan=False)
+    | st.sampled_from([*Colour, *Level, *Mode, *Rights]) | st.text(st.sampled_from("$a\ud83d\ude00"), max_size=4)
 )  # fmt: skip
 keys = scalars.filter(lambda key: not (isinstance(key, Decimal | float) and math.isnan(key)))
 values = st.recursive(
@@ -227,6 +196,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(values)
 def test_every_value_of_the_listed_types_comes_back(value: object) -> None:
     structure = codec.encode(value)
@@ -237,8 +207,8 @@ def test_every_value_of_the_listed_types_comes_back(value: object) -> None:
 @pytest.mark.parametrize(
     ("value", "written"),
     [
-        (datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN), {"$datetime": "2026-10-25T02:30:00+02:00[Europe/Berlin]"}),
-        (datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1), {"$datetime": "2026-10-25T02:30:00+01:00[Europe/Berlin]"}),
+        (TWICE, {"$datetime": "2026-10-25T02:30:00+02:00[Europe/Berlin]"}),
+        (TWICE.replace(fold=1), {"$datetime": "2026-10-25T02:30:00+01:00[Europe/Berlin]"}),
         (timedelta(1, 2, 3), {"$timedelta": [1, 2, 3]}),
         (b"ab", {"$bytes": "YWI="}),
         ({3, 1, 2}, {"$set": [1, 2, 3]}),
@@ -250,7 +220,7 @@ def test_every_value_of_the_listed_types_comes_back(value: object) -> None:
         (Key("k"), {"$object": [f"{__name__}:Key", {"name": "k", "parts": {"$tuple": []}}]}),
         (SimpleNamespace(a=1), {"$namespace": {"a": 1}}),
     ],
-    ids=repr,
+    ids=kind_of,
 )
 def test_the_written_form_stays_as_it_is(value: object, written: JSON) -> None:
     """Payloads outlive the process that wrote them."""
@@ -265,7 +235,7 @@ def test_equal_values_have_one_canonical_text() -> None:
     assert canonical(codec.encode(one)) == canonical(codec.loads(shuffled.encode()))
 
 
-@pytest.mark.parametrize(("one", "other"), [([1, 2], [2, 1]), ((1,), [1]), (1, 1.0), (1, True), ({"$set": 1}, {"$set": 2})])
+@pytest.mark.parametrize(("one", "other"), [([1, 2], [2, 1]), ((1,), [1]), (1, 1.0), (1, True), ({1}, {2})])
 def test_different_values_have_different_canonical_texts(one: object, other: object) -> None:
     assert canonical(codec.encode(one)) != canonical(codec.encode(other))
 
@@ -284,7 +254,7 @@ def test_frozen_dates_are_written_like_real_ones_and_read_as_real_ones() -> None
 
 def test_a_frozen_local_time_is_written_with_its_offset() -> None:
     with freeze_time("2026-11-21 08:00"):
-        local = datetime.now().astimezone()  # noqa: DTZ005, TID251
+        local = datetime.now().astimezone()  # noqa: TID251
         back = there_and_back(local)
     assert (local, timezone) == (back, type(back.tzinfo))  # type: ignore[attr-defined]
 
@@ -293,120 +263,6 @@ def test_a_moment_survives_a_change_of_the_zones_rules() -> None:
     back = codec.decode({"$datetime": "2026-07-01T12:00:00+01:00[Europe/Berlin]"})
     assert datetime(2026, 7, 1, 13, tzinfo=BERLIN) == back
     assert back.tzinfo is BERLIN  # type: ignore[attr-defined]
-
-
-class Text(str):
-    __slots__ = ()
-
-
-class Moment(datetime):
-    pass
-
-
-class LocalZone(tzinfo):
-    def utcoffset(self, _: datetime | None) -> timedelta:
-        return timedelta()
-
-
-@dataclass
-class Mapped(dict):  # type: ignore[type-arg]
-    x: int = 1
-
-
-class Unset(Order):
-    def __init__(self) -> None:
-        pass
-
-
-class Counted(Line):
-    def __init__(self) -> None:
-        super().__init__("a", Decimal(1))
-        self.count = 3
-
-
-async def fetch() -> None: ...
-
-
-def numbers() -> Any:
-    yield 1
-
-
-REFUSED: list[tuple[object, str, str]] = [
-    (Text("a"), f"{__name__}.Text", "call str(...) on it"),
-    (OrderedDict(a=1), "collections.OrderedDict", "call dict(...) on it"),
-    (defaultdict(list), "collections.defaultdict", "call dict(...) on it"),
-    (Counter(), "collections.Counter", "call dict(...) on it"),
-    (type("Big", (int,), {})(1), "Big", "call int(...) on it"),
-    (type("float64", (float,), {"__module__": "numpy"})(1), "numpy.float64", "call float(...) on it"),
-    (type("ndarray", (), {"__module__": "numpy"})(), "numpy.ndarray", "call .tolist() on it"),
-    (type("Items", (list,), {})(), "Items", "call list(...) on it"),
-    (Moment(2026, 1, 1), f"{__name__}.Moment", "pandas: .to_pydatetime()"),  # noqa: DTZ001
-    (bytearray(b"a"), "bytearray", "call bytes(...) on it"),
-    (range(3), "range", "call list(...) on it"),
-    (deque([1]), "collections.deque", "call list(...) on it"),
-    (numbers(), "generator", "call list(...) on it"),
-    (Fraction(1, 2), "fractions.Fraction", "make it a dataclass, or pass its fields"),
-    (1j, "complex", "make it a dataclass, or pass its fields"),
-    (object(), "object", "make it a dataclass, or pass its fields"),
-    (lambda: 1, "function", "make it a job of its own, or pass its name"),
-    (fetch, "function", "make it a job of its own"),
-    (print, "builtin_function_or_method", "make it a job of its own"),
-    (codec.encode, "method", "make it a job of its own"),
-    (partial(print), "functools.partial", "make it a job of its own"),
-    (Line, "type", "pass its name"),
-    (json, "module", "pass its name"),
-    (io.StringIO(), "_io.StringIO", "pass its path, and open it in handle()"),
-    (threading.Lock(), "_thread.lock", "it lives in this process only: make it in handle()"),
-    (ValueError("x"), "ValueError", "pass str(...) of it"),
-    (re.compile("a"), "re.Pattern", "make it a dataclass, or pass its fields"),
-    (10**4300, "int of more than 4300 digits", "pass hex(...) of it"),
-    (datetime(2026, 1, 1, tzinfo=LocalZone()), f"{__name__}.LocalZone", "use zoneinfo.ZoneInfo or datetime.UTC"),
-    (Mapped(), f"{__name__}:Mapped is also a dict", "hold that in a field"),
-    (Unset(), f"{__name__}:Unset has no value for its field 'lines'", "set it"),
-    (Counted(), f"{__name__}:Counted holds 'count'", "declare it"),
-    (SimpleNamespace(**{"\ud83d\ude00": 1}), "the field name", "use a plain str"),
-]
-
-
-@pytest.mark.parametrize(("value", "named", "advice"), REFUSED, ids=lambda value: f"{value!r:.40}")
-def test_a_refused_value_is_named_with_its_path_and_a_way_out(value: object, named: str, advice: str) -> None:
-    message = refusal({"order": SimpleNamespace(lines=[1, {"a b": (value,)}])})
-    assert message.startswith("order.lines[1]['a b'][0]")
-    assert named in message
-    assert advice in message
-
-
-def test_a_coroutine_is_met_with_the_question_about_await() -> None:
-    coroutine = fetch()
-    assert "users: you passed a coroutine: did you forget await?" == refusal({"users": coroutine})
-    asyncio.run(coroutine)
-
-
-@pytest.mark.parametrize(
-    ("value", "path", "expected"),
-    [
-        (object(), "", "the value: object"),
-        (object(), "SendMail", "SendMail: object"),
-        ({"a": object()}, "SendMail", "SendMail.a: object"),
-        ([{"price": object()}], "", "[0].price: object"),
-        ({"n": {1: object()}}, "", "n[1]: object"),
-        ({"n": {object(): 1}}, "", "n.keys()[0]: object"),
-        ({"n": {10**5000: object()}}, "", "n.keys()[0]: an int"),
-        ({"n": Order([object()])}, "", "n.lines[0]: object"),  # type: ignore[list-item]
-        ({"n": Point(1, object())}, "", "n.y: object"),  # type: ignore[arg-type]
-        ({"n": {Level.LOW: object()}}, "", "n[Level]: object"),
-        ({"n": {object()}}, "", "n[0]: object"),
-    ],
-    ids=repr,
-)
-def test_the_path_reads_like_python(value: object, path: str, expected: str) -> None:
-    assert refusal(value, path).startswith(expected)
-
-
-def test_a_value_that_holds_itself_is_told_so() -> None:
-    loop: dict[str, Any] = {"a": [1]}
-    loop["a"].append(SimpleNamespace(back=loop))
-    assert refusal({"top": loop}).startswith("top.a[1].back: refers to itself")
 
 
 def nested(levels: int) -> object:
@@ -418,9 +274,9 @@ def nested(levels: int) -> object:
 
 def test_depth_is_limited() -> None:
     assert form(nested(64)) == form(there_and_back(nested(64)))
-    assert "is nested too deeply" in refusal(nested(65))
-    with pytest.raises(PayloadError, match="nested too deeply"):
-        Codec(max_depth=2).encode([[[]]])
+    for limited, value in ((codec, nested(65)), (Codec(max_depth=2), [[[]]])):
+        with pytest.raises(PayloadError, match="nested too deeply"):
+            limited.encode(value)
     deep = Codec(max_depth=200)
     assert form(nested(200)) == form(deep.decode(deep.loads(deep.dumps(deep.encode(nested(200)), what="a test"))))
 
@@ -438,7 +294,7 @@ def test_too_many_bytes_are_refused_with_both_numbers() -> None:
 
 
 @pytest.mark.parametrize("structure", [object(), math.nan, 10**5000, {"a": {1}}], ids=["object", "nan", "int", "set"])
-def test_what_is_not_json_is_not_written(structure: Any) -> None:
+def test_what_is_not_json_is_not_written(structure: JSON) -> None:
     with pytest.raises(PayloadError, match="ImportCsv cannot be written as JSON"):
         codec.dumps(structure, what="ImportCsv")
 
@@ -447,7 +303,7 @@ def test_what_is_not_json_is_not_written(structure: Any) -> None:
     ("body", "reason"),
     [
         (b"", "it is empty"), (b" \n", "it is empty"), (b'{"a": 1', "delimiter"), (b"[1]]", "something follows"),
-        (b"{} x", "something follows"), (b"\xef\xbb\xbf{}", "byte order mark"), ("{}".encode("utf-16"), "byte order mark"),
+        (b"{} x", "something follows"), (b"\xef\xbb\xbf{}", "byte order"), ("{}".encode("utf-16"), "byte order"),
         ("{}".encode("utf-16-le"), "Expecting"), (b'"\xff"', "not UTF-8 at byte 1"), (b'"\xed\xa0\x80"', "not UTF-8"),
         (b"\0", "Expecting"), (b'{"a": NaN}', "NaN"), (b"[Infinity]", "Infinity"), (b"-Infinity", "Infinity"),
         (b"[1e999]", "1e999"), (b"1" * 5000, "4300"), (b"[" * 801 + b"]" * 801, "nested deeper|recursion"),
@@ -480,7 +336,8 @@ def test_strange_json_is_still_json(body: bytes, expected: object) -> None:
     assert expected is ... or form(expected) == form(read)
 
 
-@given(st.binary() | st.text("[]{}\",:01eE.-$ \\u\ufeff").map(lambda text: text.encode("utf-8", "surrogatepass")))
+@settings(deadline=None)
+@given(st.binary() | st.text('[]{}",:01eE.-$ \\u\ufeff').map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_no_bytes_raise_anything_but_a_payload_error(body: bytes) -> None:
     try:
         codec.loads(body)

@@ -1,0 +1,82 @@
+"""A long queue on SQLite: reserve must not care how many jobs wait."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from benchmarks.measure import Measure, Target, best
+from benchmarks.noop import Noop, app_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.measure import Effort
+    from qcore import App
+
+SHORT = 100
+_TARGET = Target(2)
+
+
+class _Times(NamedTuple):
+    median: float
+    p99: float
+
+
+def measure(effort: Effort) -> Iterator[Measure]:
+    """Reserve with many and with few waiting, in turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        many = app_on("database", Path(folder, "many.sqlite3"))
+        few = app_on("database", Path(folder, "few.sqlite3"))
+        with closing(many), closing(few):
+            _fill(many, effort.waiting, effort)
+            _fill(few, SHORT, effort)
+            long, short = _Samples(many, effort.jobs // 4), _Samples(few, effort.jobs // 4)
+            found = best({"few": short.take, "many": long.take}, effort.rounds, effort.note)
+    what = f"SQLite: reserve with {effort.waiting} waiting"
+    beside = f"with {SHORT} waiting"
+    yield Measure(
+        name=f"{what}, median", ours=found["many"], bare=found["few"], unit="us", beside=beside, target=_TARGET
+    )
+    yield Measure(name=f"{what}, p99", ours=long.p99, bare=short.p99, unit="us", beside=beside, target=_TARGET)
+
+
+def _fill(app: App, count: int, effort: Effort) -> None:
+    effort.note(f"pushing {count} jobs")
+    pushed = app.bulk(Noop(number, "a.csv") for number in range(count))
+    if len(pushed) != count:
+        message = f"{count} jobs should wait, and {len(pushed)} do"
+        raise RuntimeError(message)
+
+
+class _Samples:
+    """Reserves again and again while the number of waiting jobs stays the same."""
+
+    def __init__(self, app: App, count: int) -> None:
+        self._app = app
+        self._count = max(count, 2)
+        self.p99 = float("inf")
+        """The best of all rounds."""
+
+    def take(self) -> float:
+        """Give the median of one round, in microseconds."""
+        gc.collect()
+        times = sorted(self._reserve() for _ in range(self._count))
+        self.p99 = min(self.p99, times[len(times) * 99 // 100])
+        return times[len(times) // 2]
+
+    def _reserve(self) -> float:
+        driver = self._app.connection().driver
+        begin = time.perf_counter()
+        reservation = driver.reserve(("default",))
+        taken = time.perf_counter() - begin
+        if reservation is None:
+            message = "a job should wait, and none does"
+            raise RuntimeError(message)
+        driver.delete(reservation)
+        self._app.push(Noop(1, "a.csv"))
+        return 1e6 * taken

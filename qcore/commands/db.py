@@ -1,0 +1,40 @@
+"""``qcore db``: make the tables of a database."""
+
+from __future__ import annotations
+
+import click
+
+from qcore.commands.listing import place_of, say
+from qcore.commands.project import Project, pass_project
+from qcore.errors import ConfigError
+from qcore.sql import Database, ddl
+
+
+@click.group(name="db", short_help="Make the tables of a database.")
+def command() -> None:
+    """Make the tables of a database."""
+
+
+@command.command()
+@click.argument("connection", required=False)
+@pass_project
+def create(project: Project, connection: str | None) -> None:
+    """Make the tables that are missing in the database of CONNECTION."""
+    chosen = project.app().connection(connection)
+    if not isinstance(chosen.driver.home, Database):
+        raise ConfigError(f"the connection {chosen.name!r} has no database: name one whose driver is 'database'")
+    chosen.driver.home.create_all()
+    say(f"The tables are there: {place_of(chosen)}")
+
+
+@command.command()
+@click.option(
+    "--dialect",
+    type=click.Choice(["sqlite", "postgresql", "mysql", "mariadb"]),
+    default="sqlite",
+    show_default=True,
+    help="The kind of database.",
+)
+def sql(dialect: str) -> None:
+    """Print the SQL that makes the tables, for your own migrations."""
+    click.echo(ddl(dialect), nl=False)

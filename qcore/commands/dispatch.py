@@ -1,0 +1,68 @@
+"""``qcore dispatch``: push a job from the shell."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from qcore import registry
+from qcore.commands.arguments import make_job
+from qcore.commands.project import Project, pass_project
+from qcore.commands.values import SECONDS
+from qcore.errors import ConfigError, QcoreError
+from qcore.options import job_options
+
+if TYPE_CHECKING:
+    from qcore.app import App
+    from qcore.jobs import Job
+    from qcore.options import JobOptions
+
+
+@click.command(short_help="Push a job from the shell.")
+@click.argument("name")
+@click.argument("arguments", nargs=-1, metavar="[KEY=VALUE | KEY:=JSON]...")
+@click.option("--queue", metavar="NAME", help="The queue to push to.")
+@click.option("--connection", metavar="NAME", help="The connection to push to.")
+@click.option("--delay", type=SECONDS, metavar="N", help="Let the job wait for N seconds first.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+@pass_project
+def command(  # noqa: PLR0913 - one parameter for each option
+    project: Project,
+    name: str,
+    arguments: tuple[str, ...],
+    *,
+    queue: str | None,
+    connection: str | None,
+    delay: float | None,
+    as_json: bool,
+) -> None:
+    """Push the job NAME, and print its id.
+
+    NAME is a whole name (jobs.import_csv:ImportCsv), or its last part when only one job has it (ImportCsv).
+    Values get the types that the job's constructor or function asks for; write a list by saying the key again.
+    """
+    app = project.app_with_jobs()
+    job = make_job(registry.find(name), arguments)
+    options = job_options(queue=queue, connection=connection, delay=delay)
+    job_id = _pushed(app, job, options)
+    if as_json:
+        click.echo(json.dumps({"id": job_id, "job": type(job).__job__.name}))
+    else:
+        click.echo(job_id or "Nothing was pushed: the job itself or a hook dropped it.")
+
+
+def _pushed(app: App, job: Job, options: JobOptions) -> str | None:
+    def refuse_memory(_job: Job, connection: str, _queue: str) -> None:
+        if app.config.connections[connection]["driver"] == "memory":
+            raise ConfigError(f"the connection {connection!r} ends with this command: no worker would see the job")
+
+    app.before_push(refuse_memory)
+    try:
+        return app.push(job, options)
+    except QcoreError:
+        raise
+    except Exception as error:
+        # A sync connection runs the job here.
+        raise click.ClickException(f"{job.display_name()} raised {type(error).__name__}: {error}") from error

@@ -1,0 +1,71 @@
+"""``qcore failed``: list the failed jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from qcore.commands.listing import as_json as write_json
+from qcore.commands.listing import as_table, job_name, say
+from qcore.commands.project import Project, pass_project
+from qcore.commands.terminal import escaped, local, moment_text
+from qcore.options import checked_name
+
+if TYPE_CHECKING:
+    from qcore.app import App
+    from qcore.failed import FailedJob
+
+_LONGEST = 80
+"""Characters of an exception in the table."""
+
+
+@click.command(short_help="List the failed jobs.")
+@click.option("--queue", metavar="NAME", help="Those of this queue only.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line.")
+@click.option("-v", "verbose", count=True, help="Show the tracebacks, too.")
+@pass_project
+def command(project: Project, queue: str | None, *, as_json: bool, verbose: int) -> None:
+    """List the failed jobs, the newest failure first."""
+    project.talk(verbose)
+    app = project.app()
+    records = app.failed.list(queue=None if queue is None else checked_name(queue, "queue"))
+    if as_json:
+        write_json(_as_json(app, record, whole=project.verbosity > 0) for record in records)
+    elif not records:
+        say("There are no failed jobs.")
+    elif project.verbosity:
+        _tell_all(app, records)
+    else:
+        rows = [(*_head(app, record), escaped(_last_line(record), _LONGEST)) for record in records]
+        as_table(("NUMBER", "ID", "JOB", "FROM", "FAILED AT", "EXCEPTION"), rows, right=("NUMBER",))
+        say("Push one anew with `qcore retry ID`, all with `qcore retry all`; see why with `qcore failed -v`.")
+
+
+def _tell_all(app: App, records: list[FailedJob]) -> None:
+    for record in records:
+        say("  ".join(str(part) for part in _head(app, record)))
+        for line in record.exception.splitlines():
+            say(f"    {line}")
+
+
+def _head(app: App, record: FailedJob) -> tuple[object, ...]:
+    where = f"{record.connection}@{record.queue}"
+    return record.number, record.id, job_name(app, record.payload), where, moment_text(record.failed_at)
+
+
+def _last_line(record: FailedJob) -> str:
+    lines = record.exception.strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _as_json(app: App, record: FailedJob, *, whole: bool) -> dict[str, object]:
+    return {
+        "number": record.number,
+        "id": record.id,
+        "connection": record.connection,
+        "queue": record.queue,
+        "job": job_name(app, record.payload),
+        "failed_at": local(record.failed_at).isoformat(timespec="milliseconds"),
+        "exception": record.exception if whole else _last_line(record),
+    }

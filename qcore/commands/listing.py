@@ -1,0 +1,59 @@
+"""Lists of things, as an aligned table or one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qcore import payload
+from qcore.commands.terminal import escaped, table
+from qcore.errors import PayloadError
+from qcore.sql import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from qcore.app import App
+    from qcore.driver import Payload
+    from qcore.queue import Queue
+
+
+def as_json(entries: Iterable[Mapping[str, object]]) -> None:
+    """Write one JSON object a line."""
+    for entry in entries:
+        click.echo(json.dumps(entry))
+
+
+def as_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[str] = ()) -> None:
+    """Write an aligned table."""
+    for line in table(headings, rows, right=right):
+        click.echo(line)
+
+
+def say(line: str) -> None:
+    """Write one line that may hold names and texts of anybody."""
+    click.echo(escaped(line))
+
+
+def place_of(queue: Queue) -> str:
+    """Say where a connection keeps its jobs: the absolute path of its file, if it is one."""
+    home = queue.driver.home
+    return f"{queue.name} ({home.path})" if isinstance(home, Database) else queue.name
+
+
+def job_name(app: App, at_rest: Payload) -> str:
+    """Say what to call the job of a payload in front of people."""
+    try:
+        return payload.decode(at_rest.body, app.codec).display_name
+    except PayloadError:
+        return "(unreadable payload)"
+
+
+def redacted_body(app: App, at_rest: Payload) -> Any:  # noqa: ANN401 - any JSON
+    """Give a payload's body without secrets; as text when it is no JSON."""
+    try:
+        return app.redactor.value(app.codec.loads(at_rest.body))
+    except PayloadError:
+        return app.redactor.text(at_rest.body.decode("utf-8", "backslashreplace"))

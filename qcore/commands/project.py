@@ -1,0 +1,78 @@
+"""What the global options say, and the App that follows from them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from qcore import current
+from qcore.errors import ConfigError
+from qcore.loading import load_attribute, load_jobs, look_first_in
+
+if TYPE_CHECKING:
+    from qcore.app import App
+    from qcore.config import Config
+
+TRACEBACKS = 2
+"""How often ``-v`` is said to see them."""
+
+
+class Project:
+    """The project that a command works for."""
+
+    def __init__(self) -> None:
+        """Begin with nothing said."""
+        self.app_spec: str | None = None
+        self.config_file: str | None = None
+        self.verbosity = 0
+
+    def talk(self, verbosity: int) -> None:
+        """Add to what ``-v`` said before: it stands before or after the command."""
+        self.verbosity += verbosity
+
+    @property
+    def shows_tracebacks(self) -> bool:
+        """True when an error is to be shown with its traceback."""
+        return self.verbosity >= TRACEBACKS
+
+    def app(self) -> App:
+        """Build the App, or take the one that ``--app`` names; it is the one of this process from now on.
+
+        :raises ConfigError: when the configuration is wrong or the named App is none.
+        """
+        from qcore.app import App  # --help and --version need none
+
+        config = self._configuration()
+        look_first_in(config.root)
+        app = self._named(self.app_spec, config) if self.app_spec else App(config)
+        current.set_configured(app)
+        return app
+
+    def app_with_jobs(self) -> App:
+        """Build the App and load the jobs of the project.
+
+        :raises ConfigError: when the configuration is wrong or a module cannot be imported.
+        """
+        app = self.app()
+        load_jobs(app.config.imports, app.config.root, app.config.source)
+        return app
+
+    def _configuration(self) -> Config:
+        from qcore.config import Config
+
+        if self.config_file:
+            return Config.load(environ={**os.environ, "QCORE_CONFIG": self.config_file})
+        return Config.load()
+
+    def _named(self, spec: str, config: Config) -> App:
+        from qcore.app import App
+
+        found = load_attribute(spec, config.root)
+        if not isinstance(found, App):
+            raise ConfigError(f"--app {spec}: expected a qcore.App, found {found!r:.80}")
+        return found
+
+
+pass_project = click.make_pass_decorator(Project, ensure=True)

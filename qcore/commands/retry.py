@@ -1,0 +1,72 @@
+"""``qcore retry``: push failed jobs anew."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from qcore.commands.listing import say
+from qcore.commands.project import Project, pass_project
+from qcore.commands.terminal import escaped
+from qcore.options import checked_name
+
+if TYPE_CHECKING:
+    from qcore.failed_jobs import FailedJobs
+
+
+class Range(click.ParamType):  # type: ignore[type-arg] # click 8.1 knows none
+    """Numbers of failed jobs: ``3`` or ``1-5``."""
+
+    name = "1-5"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Read it."""
+        found = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", str(value), re.ASCII)
+        if found is None:
+            self.fail(f"{value!r} is no range of numbers: write 1-5", param, ctx)
+        first, last = found.groups()
+        return int(first), int(last or first)
+
+
+@click.command(short_help="Push failed jobs anew.")
+@click.argument("ids", nargs=-1, metavar="[IDS... | all]")
+@click.option("--queue", metavar="NAME", help="All of this queue.")
+@click.option("--range", "ranges", type=Range(), multiple=True, help="Those with these numbers, both included.")
+@pass_project
+def command(project: Project, ids: tuple[str, ...], queue: str | None, ranges: tuple[tuple[int, int], ...]) -> None:
+    """Push failed jobs anew: each keeps its id, starts at attempt 1, and takes the options of today's class.
+
+    Ends with 1 when an id is missing or there is nothing to retry.
+    """
+    if bool(ids) + bool(queue) + bool(ranges) != 1 and not (ids and ranges and not queue):
+        raise click.UsageError("say which: ids, all, --queue or --range")
+    failed = project.app_with_jobs().failed
+    chosen = _chosen(failed, ids, queue, ranges)
+    missing = [job_id for job_id in chosen if not _retried(failed, job_id)]
+    if not chosen:
+        click.echo("error: there is nothing to retry; see what there is with `qcore failed`", err=True)
+    sys.exit(1 if missing or not chosen else 0)
+
+
+def _chosen(
+    failed: FailedJobs, ids: tuple[str, ...], queue: str | None, ranges: tuple[tuple[int, int], ...]
+) -> list[str]:
+    """Give the ids, each once; of many the oldest failure first."""
+    if queue or ids == ("all",):
+        name = checked_name(queue, "queue") if queue else None
+        return [record.id for record in reversed(failed.list(queue=name))]
+    numbered = [job_id for first, last in ranges for job_id in failed.numbered(first, last)]
+    return list(dict.fromkeys((*ids, *numbered)))
+
+
+def _retried(failed: FailedJobs, job_id: str) -> bool:
+    """Retry one by one, so that what was done is said although the next one cannot be pushed."""
+    done = not failed.retry([job_id]).missing
+    if done:
+        say(f"{job_id} waits again")
+    else:
+        click.echo(f"error: there is no failed job with the id {escaped(job_id)}", err=True)
+    return done

@@ -1,0 +1,103 @@
+"""``qcore show``: what is on the queues."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from qcore.commands.listing import as_json as write_json
+from qcore.commands.listing import as_table, job_name, place_of, redacted_body, say
+from qcore.commands.project import Project, pass_project
+from qcore.commands.terminal import local, moment_text, span_text
+from qcore.options import checked_name
+
+if TYPE_CHECKING:
+    from qcore.app import App
+    from qcore.driver import Listed, QueueCounts
+    from qcore.queue import Queue
+
+MOST = 100
+"""Jobs of one queue that are shown."""
+
+
+@click.command(short_help="Show what is on the queues.")
+@click.argument("queue", required=False)
+@click.option("--connection", metavar="NAME", help="The connection to look at.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line.")
+@click.option("-v", "verbose", count=True, help="Show what the jobs hold, too.")
+@pass_project
+def command(project: Project, queue: str | None, connection: str | None, *, as_json: bool, verbose: int) -> None:
+    """Show how much is on the queues of a connection, or the first jobs of one QUEUE."""
+    project.talk(verbose)
+    app = project.app()
+    chosen = app.connection(connection)
+    if not as_json:
+        say(f"Connection {place_of(chosen)}")
+    if queue is None:
+        _show_queues(app, chosen, as_json=as_json)
+    else:
+        _show_jobs(app, chosen, checked_name(queue, "queue"), as_json=as_json, with_bodies=project.verbosity > 0)
+
+
+def _show_queues(app: App, chosen: Queue, *, as_json: bool) -> None:
+    counts, now = chosen.counts(), app.clock.now()
+    if as_json:
+        write_json(_counts_as_json(chosen, each, now) for each in counts)
+    elif counts:
+        rows = [(*each[:4], _age(each, now)) for each in counts]
+        headings = ("QUEUE", "READY", "DELAYED", "RESERVED", "OLDEST READY")
+        as_table(headings, rows, right=headings[1:])
+    else:
+        say("Nothing is on its queues.")
+
+
+def _age(counts: QueueCounts, now: float) -> str:
+    return "-" if counts.oldest is None else span_text(max(now - counts.oldest, 0))
+
+
+def _counts_as_json(chosen: Queue, counts: QueueCounts, now: float) -> dict[str, object]:
+    oldest = None if counts.oldest is None else round(max(now - counts.oldest, 0), 3)
+    return {"connection": chosen.name, **counts._asdict(), "oldest": oldest}
+
+
+def _show_jobs(app: App, chosen: Queue, queue: str, *, as_json: bool, with_bodies: bool) -> None:
+    jobs, now = chosen.listed(queue, limit=MOST), app.clock.now()
+    if as_json:
+        write_json(_job_as_json(app, chosen, each, with_bodies=with_bodies) for each in jobs)
+    elif jobs:
+        rows = [
+            (each.payload.id, job_name(app, each.payload), each.state, each.attempts, _due(each, now)) for each in jobs
+        ]
+        as_table(("ID", "JOB", "STATE", "ATTEMPTS", "AVAILABLE"), rows, right=("ATTEMPTS",))
+        _show_rest(chosen, queue, len(jobs))
+        if with_bodies:
+            for each in jobs:
+                say(f"{each.payload.id} {json.dumps(redacted_body(app, each.payload), ensure_ascii=False)}")
+    else:
+        say(f"Nothing is on the queue {queue}.")
+
+
+def _show_rest(chosen: Queue, queue: str, shown: int) -> None:
+    if shown == MOST and (rest := chosen.size(queue) - shown) > 0:
+        say(f"... and {rest} more")
+
+
+def _due(listed: Listed, now: float) -> str:
+    if listed.available_at <= now:
+        return "now"
+    return f"in {span_text(listed.available_at - now)}, at {moment_text(listed.available_at)}"
+
+
+def _job_as_json(app: App, chosen: Queue, listed: Listed, *, with_bodies: bool) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "id": listed.payload.id,
+        "connection": chosen.name,
+        "queue": listed.queue,
+        "job": job_name(app, listed.payload),
+        "state": listed.state,
+        "attempts": listed.attempts,
+        "available_at": local(listed.available_at).isoformat(timespec="milliseconds"),
+    }
+    return {**shown, "payload": redacted_body(app, listed.payload)} if with_bodies else shown

@@ -1,0 +1,156 @@
+"""``qcore work``: run jobs."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+import click
+
+from qcore.commands.project import Project, pass_project
+from qcore.commands.terminal import escaped
+from qcore.commands.values import BACKOFF, COUNT, NUMBER, QUEUES, SECONDS, largest
+from qcore.commands.work_options import check_leases, worker_options
+from qcore.commands.work_output import Printer, Warnings, listen, style_for
+from qcore.events import WorkerIdle
+from qcore.limits import StopReason
+from qcore.process import Signals
+from qcore.sql import Database
+from qcore.time_limit import AlarmLimit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from qcore.app import App
+    from qcore.commands.work_output import Style
+    from qcore.limits import WorkerOptions
+    from qcore.queue import Queue
+    from qcore.worker import Worker
+
+A_JOB_FAILED, NOBODY_READS, TOO_MUCH_MEMORY = 1, 1, 12
+
+
+@click.command(short_help="Run jobs.")
+@click.argument("connection", required=False)
+@click.option("--once", is_flag=True, help="Run one job, if there is one, and end.")
+@click.option("--stop-when-empty", is_flag=True, help="End when no job is due.")
+@click.option("--stop-when-empty-for", type=SECONDS, metavar="N", help="End when no job was due for N seconds.")
+@click.option("--drain", is_flag=True, help="End when nothing waits, delayed jobs included.")
+@click.option("--max-jobs", type=COUNT, metavar="N", help="End after N jobs.")
+@click.option("--max-time", type=SECONDS, metavar="N", help="End after N seconds.")
+@click.option("--queue", type=QUEUES, help="Work on these queues, strictly in this order.")
+@click.option("--tries", type=COUNT, help="How often a job may be tried; 0: without limit.  [default: 1]")
+@click.option("--backoff", type=BACKOFF, help="Seconds before another attempt: 5 or 1,5,10.  [default: 0]")
+@click.option("--delay", type=BACKOFF, help="Old name of --backoff; the larger one counts.")
+@click.option("--sleep", type=SECONDS, metavar="N", help="Wait N seconds when no job is due.  [default: 3]")
+@click.option("--rest", type=SECONDS, metavar="N", help="Pause N seconds after each job.  [default: 0]")
+@click.option("--timeout", type=SECONDS, metavar="N", help="Seconds a job may run; 0: no limit.  [default: 60]")
+@click.option("--memory", type=NUMBER, metavar="MB", help="End above so many megabytes; 0: never.  [default: 128]")
+@click.option("--name", help="What to call this worker.  [default: default]")
+@click.option("--force", is_flag=True, help="Work in maintenance mode too.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line.")
+@click.option("--exit-zero", is_flag=True, help="End with 0 though a job failed.")
+@click.option("-v", "verbose", count=True, help="Say more; -vv shows the traceback of an error.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+@click.option("--daemon", is_flag=True, help="Without effect; for old scripts.")
+@pass_project
+def command(project: Project, /, connection: str | None, **given: Any) -> None:
+    """Run jobs from the queues of CONNECTION.
+
+    Ends with 0; with 12 when it used too much memory; with 1 when it was to end by itself (--once,
+    --stop-when-empty, --drain) and a job failed or raised; with 2 when it was called or configured wrongly.
+    """
+    project.talk(given.pop("verbose"))
+    output = _Output(given.pop("as_json"), given.pop("quiet"), project.verbosity)
+    once, exit_zero, _ = given.pop("once"), given.pop("exit_zero"), given.pop("daemon")
+    app = project.app_with_jobs()
+    queue = app.connection(connection)
+    options = worker_options(app.config, queue, {**given, "backoff": _backoff(given["backoff"], given.pop("delay"))})
+    check_leases(queue, options)
+    with _worker(app, queue, options) as (worker, signals), _talking(app, output, signals):
+        if not (output.as_json or output.quiet):
+            _greet(queue, options)
+        failed, code = _run_one(worker) if once else _run_many(worker)
+    if signals.signal == signal.SIGPIPE:
+        sys.exit(NOBODY_READS)
+    sys.exit(code or (A_JOB_FAILED if failed and not exit_zero else 0))
+
+
+class _Output(NamedTuple):
+    as_json: bool
+    quiet: bool
+    verbosity: int
+
+
+def _backoff(*said: float | Sequence[float] | None) -> float | Sequence[float] | None:
+    given = [each for each in said if each is not None]
+    return largest(given) if given else None
+
+
+@contextmanager
+def _worker(app: App, queue: Queue, options: WorkerOptions) -> Iterator[tuple[Worker, Signals]]:
+    """Make a worker that owns the signals of this process."""
+    limit = AlarmLimit(app.clock)
+    worker = app.worker(queue.name, options, time_limit=limit)
+    stop_listening = app.listen(WorkerIdle, lambda _: limit.rest())
+    worker.interruption = signals = Signals(lambda: worker.runner.in_user_code)
+    try:
+        yield worker, signals
+    finally:
+        signals.restore()
+        stop_listening()
+        limit.rest()
+        worker.runner.close()
+        app.close()
+
+
+@contextmanager
+def _talking(app: App, output: _Output, signals: Signals) -> Iterator[None]:
+    """Write what happens: jobs to stdout, warnings to stderr."""
+
+    def stop() -> None:
+        signals.signal = signals.signal or signal.SIGPIPE
+
+    def style(stream: TextIO) -> Style:
+        return style_for(stream, app.redactor, output.verbosity, as_json=output.as_json)
+
+    if not output.quiet:
+        listen(app, style(sys.stdout), Printer(sys.stdout, stop))
+    log = logging.getLogger("qcore")
+    if log.hasHandlers():  # the jobs' own modules set up logging: theirs is the word
+        yield
+        return
+    handler = Warnings(app, style(sys.stderr), Printer(sys.stderr, stop))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+def _greet(queue: Queue, options: WorkerOptions) -> None:
+    if not queue.driver.shared:
+        what = f"the connection {queue.name!r} lives in one process: what others push there does not reach this worker"
+        click.echo(f"warning: {escaped(what)}", err=True)
+    if sys.stderr.isatty():
+        home = queue.driver.home
+        place = f" ({home.path})" if isinstance(home, Database) else ""
+        names = ", ".join(options.queues)
+        click.echo(escaped(f"Processing jobs from the [{names}] queues on {queue.name}{place}."), err=True)
+
+
+def _run_one(worker: Worker) -> tuple[bool, int]:
+    worker.run_next_job()
+    return worker.errors > 0, 0
+
+
+def _run_many(worker: Worker) -> tuple[bool, int]:
+    """Say whether a finite run had a job that failed, and the exit code that the reason to stop asks for."""
+    stopped = worker.run()
+    return (
+        worker.options.finite and stopped.errors > 0,
+        TOO_MUCH_MEMORY if stopped.reason is StopReason.MEMORY else 0,
+    )

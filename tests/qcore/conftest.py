@@ -1,0 +1,53 @@
+"""An App on each store that needs no server, its clock, its worker and what it tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from qcore.app import App
+from qcore.config import Config
+from qcore.events import Event
+from qcore.limits import WorkerOptions
+from qtest.clock import FrozenClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from qcore.worker import Stopped
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def app(request: pytest.FixtureRequest, tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
+    """The App that `job.dispatch()` finds in this test: once in memory, once on SQLite."""
+    default = "memory" if request.param == "memory" else "database"
+    app = App(Config(default=default, root=tmp_path), clock=clock)
+    with app.activate():
+        yield app
+    app.close()
+
+
+@pytest.fixture
+def work(app: App) -> Callable[..., Stopped]:
+    """Run a worker until nothing is due: `work(tries=3)`. The options are those of WorkerOptions."""
+
+    def run(**options: Any) -> Stopped:
+        # No limit of memory: the process of the tests may be as large as it likes.
+        return app.worker(options=WorkerOptions(stop_when_empty=True, **({"memory": 0} | options))).run()
+
+    return run
+
+
+@pytest.fixture
+def events(app: App) -> list[Event]:
+    """Every event of the App, in the order in which it was told."""
+    told: list[Event] = []
+    app.listen(Event, told.append)
+    return told
