@@ -15,7 +15,7 @@ from qcore.events import Events, EventType, Listener
 from qcore.failed_jobs import FailedJobs
 from qcore.jobs import Job, Prepared
 from qcore.limits import WorkerOptions
-from qcore.options import UNSET, JobOptions, Name, job_options
+from qcore.options import UNSET, JobOptions, Name, job_options, said
 from qcore.queue import Hooks, Queue
 from qcore.redaction import Redactor
 from qcore.runner import RunDefaults, Runner
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from qcore.connections import DriverRow
-    from qcore.driver import Driver
+    from qcore.driver import Driver, Push
     from qcore.failed import FailedStore
 
 
@@ -55,7 +55,7 @@ class App:
         self.clock: Clock = clock or SystemClock()
         self.events = Events()
         self.codec = Codec(**_payload_limits(self.config))
-        self.redactor = Redactor(self.config.redact.get("keys", ()))
+        self.redactor = Redactor(self.config.redact["keys"])
         self.hooks = Hooks()
         self.connections = Connections(self.config, self.clock, drivers or {})
         self._queues: dict[str, Queue] = {}
@@ -85,25 +85,31 @@ class App:
 
         :raises PayloadError: when its state cannot be written; nothing is pushed then.
         """
-        return self.push(*_said(job, job_options(**options) if options else UNSET))
+        return self.push(*_said(job, said(options)))
 
     def bulk(self, jobs: Iterable[Job | Prepared], **options: Any) -> list[str]:
         """Push many jobs, each connection's in one step where its driver can; give their ids.
 
-        :raises PayloadError: when the state of any cannot be written; none of its connection is pushed then.
+        :raises PayloadError: when the state of any cannot be written; none is pushed then.
         """
-        call = job_options(**options) if options else UNSET
-        groups: dict[str, list[tuple[Job, JobOptions]]] = {}
+        call, ids = said(options), []
+        groups: dict[str, list[tuple[Push, Job]]] = {}
         for each in jobs:
-            job, said = _said(each, call)
-            complete = self._complete(job, said)
-            groups.setdefault(complete.connection or self.config.default, []).append((job, complete))
-        return [job_id for name, group in groups.items() for job_id in self.connection(name).bulk(group)]
+            job, given = _said(each, call)
+            complete = self._complete(job, given)
+            queue = self.connection(complete.connection)
+            push = queue.prepare(job, complete)
+            if push is not None:
+                ids.append(push.payload.id)
+                groups.setdefault(queue.name, []).append((push, job))
+        for name, group in groups.items():
+            self.connection(name).send(group)
+        return ids
 
     def dispatch_sync(self, job: Job | Prepared) -> str | None:
         """Run a job here and now, payload round trip included; its exception is raised here."""
-        bare, said = _said(job, UNSET)
-        return self._sync_queue("sync", SyncDriver(self.clock)).push(bare, self._complete(bare, said))
+        bare, given = _said(job, UNSET)
+        return self._sync_queue("sync", SyncDriver(self.clock)).push(bare, self._complete(bare, given))
 
     def route(self, job_class: object, *, queue: Name | None = None, connection: Name | None = None) -> None:
         """Send jobs of a class, and of its subclasses, to a queue or connection.
@@ -114,7 +120,7 @@ class App:
         if not (isinstance(target, type) and issubclass(target, Job)):
             message = f"route() takes a job class or a job function, got {job_class!r}"
             raise JobDefinitionError(message)
-        self._routes[target] = job_options(queue=queue, connection=connection)
+        self._routes[target] = job_options(queue=queue, connection=connection).over(self._routes.get(target, UNSET))
 
     def before_push(self, hook: Callable[[Job, str, str], object]) -> None:
         """Call ``hook(job, connection, queue)`` before each push; when it returns False nothing is pushed."""
@@ -132,8 +138,7 @@ class App:
         options = call.over(type(job).__job__.options)
         if self._routes:
             for base in type(job).__mro__:
-                if base in self._routes:
-                    return options.over(self._routes[base])
+                options = options.over(self._routes.get(base, UNSET))
         return options
 
     def _guard(self, driver: Driver) -> None:
@@ -227,8 +232,8 @@ class App:
     def _sync_queue(self, name: str, driver: SyncDriver) -> Queue:
         queue = self._queue(name, driver)
         # The caller hears of the error, so it is final, and kept nowhere else.
-        runner = self._runner(name, driver, RunDefaults(errors_are_final=True, timeout=0), None, Unlimited())
-        queue.after_push = lambda: driver.drain(runner)
+        defaults = RunDefaults(errors_are_final=True, timeout=0)
+        queue.after_push = lambda: driver.drain(lambda: self._runner(name, driver, defaults, None, Unlimited()))
         return queue
 
     def _runner(
@@ -256,7 +261,7 @@ def _said(job: Job | Prepared, call: JobOptions) -> tuple[Job, JobOptions]:
         return given.job, call.over(given.options)
     if isinstance(given, Job):
         return given, call
-    hint = ": write f.job(...) for a job function" if callable(given) else ""
+    hint = ": make an instance" if isinstance(given, type) else ": write f.job(...)" if callable(given) else ""
     message = f"a job is an instance of a class derived from Job, got {given!r}{hint}"
     raise JobDefinitionError(message)
 

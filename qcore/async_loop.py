@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextvars
 import logging
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qcore.errors import TimeLimitReached
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable
 
 logger = logging.getLogger("qcore")
 
@@ -25,9 +25,10 @@ class AsyncLoop:
     def __init__(self) -> None:
         """Begin without a loop: the first coroutine makes it."""
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._job: asyncio.Task[object] | None = None
 
-    def run(self, coroutine: Coroutine[Any, Any, object], seconds: float | None) -> None:
-        """Run one coroutine; it is cancelled after that many seconds (None or 0: never).
+    def run(self, awaitable: Awaitable[object], seconds: float | None) -> object:
+        """Run one coroutine and give what it returned; it is cancelled after that many seconds (None or 0: never).
 
         :raises TimeLimitReached: when it was cancelled for that.
         """
@@ -36,50 +37,87 @@ class AsyncLoop:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            self._run(coroutine, seconds)
-        else:
-            # A job run in place by code that is itself async: its loop cannot be entered twice.
-            _in_thread(coroutine, seconds)
+            return self._run(awaitable, seconds)
+        # A job run in place by code that is itself async: its loop cannot be entered twice.
+        return _in_thread(awaitable, seconds)
+
+    def cancel(self) -> None:
+        """Cancel what runs, from another thread."""
+        loop, job = self._loop, self._job
+        if loop is not None and job is not None:
+            loop.call_soon_threadsafe(job.cancel)
 
     def close(self) -> None:
-        """Close the loop and what hangs on it."""
+        """End what jobs left running, and close the loop."""
         loop, self._loop = self._loop, None
-        if loop is not None and not loop.is_running():
-            loop.run_until_complete(loop.shutdown_asyncgens())
+        if loop is None or loop.is_running():
+            return
+        try:
+            loop.run_until_complete(_end_all(loop))
+        finally:
             loop.close()
 
-    def _run(self, coroutine: Coroutine[Any, Any, object], seconds: float | None) -> None:
+    def __del__(self) -> None:
+        # For those who step a worker and never close it: the loop's own clean-up would do this with a warning.
+        if self._loop is not None and not self._loop.is_running():
+            self._loop.close()
+
+    def _run(self, awaitable: Awaitable[object], seconds: float | None) -> object:
         import asyncio
 
         loop = self._loop = self._loop or asyncio.new_event_loop()
-        task = loop.create_task(coroutine)
-        deadline = _Deadline(loop, task, seconds)
+        job = self._job = loop.create_task(awaitable if asyncio.iscoroutine(awaitable) else _awaited(awaitable))
+        deadline = _Deadline(loop, job, seconds)
         try:
-            loop.run_until_complete(task)
+            return loop.run_until_complete(job)
         except BaseException as error:
-            if not task.done():
-                self._abandon(loop, task)
-            if deadline.passed and (task.cancelled() or not task.done()):
-                raise TimeLimitReached from None
-            if isinstance(error, RuntimeError) and not task.done():
+            ended = job.done()
+            if not ended:
+                self._abandon(loop, job)
+            elif not job.cancelled():
+                job.exception()  # it is on its way up: nobody needs to be told that it was never looked at
+            if deadline.passed and (job.cancelled() or not ended):
+                raise TimeLimitReached from (error if isinstance(error, asyncio.CancelledError) else None)
+            if isinstance(error, RuntimeError) and not ended:
                 message = "the job stopped the event loop it was running on"
                 raise RuntimeError(message) from None
             raise
         finally:
+            self._job = None
             deadline.clear()
 
-    def _abandon(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[object]) -> None:
+    def _abandon(self, loop: asyncio.AbstractEventLoop, job: asyncio.Task[object]) -> None:
         """Give a coroutine that was torn out of the loop a last chance to clean up, then drop the loop."""
-        task.cancel()
+        job.cancel()
         stop = loop.call_later(GRACE, loop.stop)
         try:
-            loop.run_until_complete(task)
+            loop.run_until_complete(job)
         except BaseException as error:  # noqa: BLE001 - the reason why it ended is known already
             logger.debug("an abandoned job ended with %r", error)
         stop.cancel()
-        if not task.done():
-            logger.warning("an async job did not end when it was cancelled; its event loop is dropped")
+        if not job.done():
             self._loop = None
+            job._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - said here, once
+            loop.close()
+            logger.warning("an async job did not end when it was cancelled; its event loop is dropped")
+
+
+async def _awaited(awaitable: Awaitable[object]) -> object:
+    return await awaitable
+
+
+async def _end_all(loop: asyncio.AbstractEventLoop) -> None:
+    import asyncio
+
+    others = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+    for each in others:
+        each.cancel()
+    if others:
+        _, stubborn = await asyncio.wait(others, timeout=GRACE)
+        for each in stubborn:
+            each._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - said here, once
+            logger.warning("%r was left behind by a job and did not end when it was cancelled", each)
+    await asyncio.wait({asyncio.ensure_future(loop.shutdown_asyncgens())}, timeout=GRACE)
 
 
 class _Deadline:
@@ -101,22 +139,28 @@ class _Deadline:
             timer.cancel()
 
 
-def _in_thread(coroutine: Coroutine[Any, Any, object], seconds: float | None) -> None:
-    ended: list[BaseException | None] = []
+def _in_thread(awaitable: Awaitable[object], seconds: float | None) -> object:
+    returned: list[object] = []
+    raised: list[BaseException] = []
+    loop = AsyncLoop()
     context = contextvars.copy_context()
 
     def run() -> None:
-        loop = AsyncLoop()
         try:
-            context.run(loop.run, coroutine, seconds)
-            ended.append(None)
+            returned.append(context.run(loop.run, awaitable, seconds))
         except BaseException as error:  # noqa: BLE001 - carried to the thread that waits
-            ended.append(error)
+            raised.append(error)
         finally:
             loop.close()
 
-    thread = threading.Thread(target=run, name="qcore-async-job")
+    # A daemon: when this thread gives up on it, it shall not keep the process alive.
+    thread = threading.Thread(target=run, name="qcore-async-job", daemon=True)
     thread.start()
-    thread.join()
-    if ended[0] is not None:
-        raise ended[0]
+    try:
+        thread.join()
+    except BaseException:
+        loop.cancel()
+        raise
+    if raised:
+        raise raised[0]
+    return returned[0]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qcore import current
+from qcore.jobs import Prepared, holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from qcore.jobs import Job, Prepared
+    from qcore.jobs import Job
     from qcore.options import Name
 
 
@@ -39,7 +40,7 @@ def dispatch_sync(job: Job | Prepared) -> str | None:
 def bulk(jobs: Iterable[Job | Prepared], **options: Any) -> list[str]:
     """Push many jobs, each connection's in one step where its driver can; give their ids.
 
-    :raises PayloadError: when the state of any cannot be written; none of its connection is pushed then.
+    :raises PayloadError: when the state of any cannot be written; none is pushed then.
     """
     return current.app().bulk(jobs, **options)
 
@@ -50,4 +51,4 @@ def route(job_class: object, *, queue: Name | None = None, connection: Name | No
 
 
 def _holds(condition: object, job: Job | Prepared) -> bool:
-    return bool(condition(job) if callable(condition) else condition)
+    return holds(condition, job.job if isinstance(job, Prepared) else job)

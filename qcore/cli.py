@@ -12,6 +12,7 @@ import click
 import qcore
 from qcore.commands.endings import exit_code
 from qcore.commands.project import Project
+from qcore.commands.streams import prepare
 
 COMMANDS = {
     "work": "Run jobs.",
@@ -54,15 +55,15 @@ class Qcore(click.Group):
 
     def main(self, *args: object, **extra: object) -> NoReturn:
         """Run the command line and end the process."""
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends nothing
+        prepare()
         project = Project()
-        options = {"prog_name": "qcore", **extra, "standalone_mode": False, "obj": project}
+        options = {**extra, "prog_name": "qcore", "standalone_mode": False, "obj": project}
         sys.exit(exit_code(partial(super().main, *args, **options), project))
 
 
-@click.command(cls=Qcore, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    "qcore", cls=Qcore, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option("--app", envvar="QCORE_APP", metavar="MODULE:ATTR", help="Use the App found there.")
 @click.option("--config", envvar="QCORE_CONFIG", metavar="FILE", help="Read the configuration from this file.")
 @click.option("-v", "verbose", count=True, help="Say more; -vv shows the traceback of an error.")

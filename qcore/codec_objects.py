@@ -184,7 +184,7 @@ def member_key(member: Enum) -> str | int:
 def member_of(name: object, key: object) -> object:
     """The member of the enum of that name."""
     cls = cast("type[Enum]", find_class(name, ENUM))
-    if issubclass(cls, Flag) and type(key) is int:
+    if issubclass(cls, Flag):
         return cls(key)
     if key not in cls.__members__:
         raise Refused(f"{name} has no member {str(key)[:100]!r}")

@@ -27,8 +27,21 @@ _TABLES = {
     ),
     "redact": ("keys",),
 }  # fmt: skip
-_SCALARS = ("default", "failed", "store", "imports")
+_NAMES = ("default", "failed", "store")
+_SCALARS = (*_NAMES, "imports")
 _CONNECTION_KEYS = ("driver", "queue", "retry_after", "url", "synchronous")
+_NUMBERS = (
+    "retry_after",
+    "max_bytes",
+    "max_depth",
+    "max_jobs",
+    "max_time",
+    "memory",
+    "rest",
+    "sleep",
+    "timeout",
+    "tries",
+)
 _READ_ELSEWHERE = ("QCORE_APP", "QCORE_CONFIG")
 
 
@@ -36,8 +49,8 @@ _READ_ELSEWHERE = ("QCORE_APP", "QCORE_CONFIG")
 class Config:
     """The settings of an App.
 
-    ``connections`` adds to the built-in ones (``database``, ``memory``, ``sync``, ``null``) or replaces them;
-    each names its ``driver`` and gives the driver's own settings.
+    ``connections`` adds to the built-in ones (``database``, ``memory``, ``sync``, ``null``) or changes them;
+    each names its ``driver``, which those have already, and gives the driver's own settings.
     """
 
     default: str = "database"
@@ -62,9 +75,20 @@ class Config:
 
         :raises ConfigError: names what is wrong and what would be right.
         """
-        _check_settings(self)
-        merged = {name: dict(settings) for name, settings in (_BUILT_IN | dict(self.connections)).items()}
-        object.__setattr__(self, "connections", merged)
+        _check_tables(self)
+        for name in _NAMES:
+            if not isinstance(getattr(self, name), str):
+                message = f"{self.source}: {name} is the name of a connection, got {getattr(self, name)!r}"
+                raise ConfigError(message)
+        given = self.redact.get("keys", SECRET_KEYS)
+        settings = {
+            "connections": {name: _connection(self, name) for name in {**_BUILT_IN, **self.connections}},
+            "imports": _listed(self.imports, f"{self.source}: imports"),
+            "redact": {"keys": _listed(given, f"{self.source}: [redact] keys")},
+            "root": Path(self.root).absolute(),
+        }
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def load(cls, folder: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -79,8 +103,6 @@ class Config:
         if unknown:
             message = f"{source}: {', '.join(unknown)} is no setting; there are {', '.join((*_SCALARS, *_TABLES))}"
             raise ConfigError(message)
-        if "imports" in settings:
-            settings["imports"] = _listed(settings["imports"])
         return cls(root=root, source=source, **settings)
 
     def with_default(self, connection: str) -> Config:
@@ -88,7 +110,7 @@ class Config:
         return replace(self, default=connection)
 
 
-def _check_settings(config: Config) -> None:
+def _check_tables(config: Config) -> None:
     for table, known in _TABLES.items():
         settings = getattr(config, table)
         if not isinstance(settings, Mapping):
@@ -98,11 +120,16 @@ def _check_settings(config: Config) -> None:
         if unknown:
             message = f"{config.source}: [{table}] has no {', '.join(unknown)}; it has {', '.join(known or ())}"
             raise ConfigError(message)
-    for name, settings in config.connections.items():
-        entry: object = settings
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("driver"), str):
-            message = f"{config.source}: the connection {name!r} is a table that names its driver, got {settings!r}"
-            raise ConfigError(message)
+
+
+def _connection(config: Config, name: str) -> dict[str, Any]:
+    """Give the settings of one connection, over those of the built-in one of that name."""
+    given: object = config.connections.get(name, {})
+    settings = {**_BUILT_IN.get(name, {}), **given} if isinstance(given, Mapping) else {}
+    if not isinstance(settings.get("driver"), str):
+        message = f"{config.source}: the connection {name!r} is a table that names its driver, got {given!r}"
+        raise ConfigError(message)
+    return settings
 
 
 def _read(folder: Path, environ: Mapping[str, str]) -> tuple[Path, str, dict[str, Any]]:
@@ -127,7 +154,10 @@ def _section(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         message = f"{path} cannot be read: {error}"
         raise ConfigError(message) from error
-    section = content.get("tool", {}).get("qcore", {}) if path.name == "pyproject.toml" else content
+    if path.name != "pyproject.toml":
+        return content
+    tools = content.get("tool", {})
+    section = tools.get("qcore", {}) if isinstance(tools, dict) else tools
     if not isinstance(section, dict):
         message = f"{path}: [tool.qcore] is a table of settings, got {section!r}"
         raise ConfigError(message)
@@ -140,7 +170,7 @@ def _from_environment(environ: Mapping[str, str], settings: Mapping[str, Any]) -
     if environ.get("QUEUE_CONNECTION"):
         found["default"] = environ["QUEUE_CONNECTION"]
     for variable, value in sorted(environ.items()):
-        if variable.startswith("QCORE_") and variable not in _READ_ELSEWHERE:
+        if variable.startswith("QCORE_") and variable not in _READ_ELSEWHERE and value:
             _set_from_variable(found, variable, value, settings)
     return found
 
@@ -153,28 +183,38 @@ def _set_from_variable(found: dict[str, Any], variable: str, value: str, setting
         found[name] = value
     elif name.startswith("connections_"):
         connection, key = _connection_key(name.removeprefix("connections_"), variable, settings)
-        found.setdefault("connections", {}).setdefault(connection, {})[key] = _value(value)
+        found.setdefault("connections", {}).setdefault(connection, {})[key] = _value(key, value)
     else:
         table, _, key = name.partition("_")
         if key not in (_TABLES.get(table) or ()):
-            message = f"the environment variable {variable} is no setting of qcore; see the page on configuration"
+            message = f"the environment variable {variable} is no setting of qcore; there are {_variables()}"
             raise ConfigError(message)
-        found.setdefault(table, {})[key] = _listed(value) if key == "keys" else _value(value)
+        found.setdefault(table, {})[key] = _value(key, value)
+
+
+def _variables() -> str:
+    tables = [f"{table}_{key}" for table, keys in _TABLES.items() for key in keys or ("<name>_<setting>",)]
+    return ", ".join(f"QCORE_{name.upper()}" for name in ("connection", *_SCALARS, *tables))
 
 
 def _connection_key(name: str, variable: str, settings: Mapping[str, Any]) -> tuple[str, str]:
     for key in _CONNECTION_KEYS:
         if name.endswith(f"_{key}"):
             wanted = name.removesuffix(f"_{key}")
-            known = {**_BUILT_IN, **settings.get("connections", {})}
+            known = [*_BUILT_IN, *_table(settings.get("connections"))]
             exact = [each for each in known if each.lower().replace("-", "_") == wanted]
             return (exact[0] if exact else wanted), key
     message = f"the environment variable {variable} ends with no setting of a connection: {', '.join(_CONNECTION_KEYS)}"
     raise ConfigError(message)
 
 
-def _value(text: str) -> str | int | float:
-    for kind in (int, float):
+def _table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _value(key: str, text: str) -> str | int | float:
+    """Read a number where one is expected; what is none is refused by those who know what it is for."""
+    for kind in (int, float) if key in _NUMBERS else ():
         try:
             return kind(text)
         except ValueError:
@@ -182,12 +222,12 @@ def _value(text: str) -> str | int | float:
     return text
 
 
-def _listed(value: object) -> tuple[str, ...]:
+def _listed(value: object, what: str) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
-    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+    if isinstance(value, list | tuple) and all(isinstance(part, str) and part.strip() for part in value):
         return tuple(value)
-    message = f"expected a list of names, got {value!r}"
+    message = f"{what} is a list of names, got {value!r}"
     raise ConfigError(message)
 
 
@@ -195,6 +235,6 @@ def _over(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
     """Lay one tree of settings over another."""
     merged = dict(base)
     for name, value in top.items():
-        below = merged.get(name, _BUILT_IN.get(name))
+        below = merged.get(name)
         merged[name] = _over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return merged

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore.drivers.memory import MemoryDriver
 from qcore.drivers.null import NullDriver
-from qcore.errors import ConfigError, UnknownConnectionError
+from qcore.errors import ConfigError, JobDefinitionError, UnknownConnectionError
 from qcore.memory import Memory
+from qcore.options import checked_name
+from qcore.payload import FAR
 from qcore.sql import Database
 from qcore.stores.memory import MemoryFailedStore, MemoryStore
 from qcore.stores.null import NullFailedStore
@@ -70,7 +72,8 @@ class Connections:
         self._store: Store | None = None
         for name, settings in config.connections.items():
             self._check(name, settings)
-        self.settings(config.default)
+        for name in (config.default, _home_of(config.failed, config), _home_of(config.store, config)):
+            self.settings(name)
 
     def settings(self, name: str) -> Mapping[str, Any]:
         """Give the settings of a connection.
@@ -114,7 +117,7 @@ class Connections:
         return self._store
 
     def _make_failed_store(self) -> FailedStore:
-        name = self.config.default if self.config.failed == "default" else self.config.failed
+        name = _home_of(self.config.failed, self.config)
         if name == "null":
             return NullFailedStore()
         if self.settings(name)["driver"] != "database":
@@ -124,7 +127,7 @@ class Connections:
         return DatabaseFailedStore(self.database(name))
 
     def _make_store(self) -> Store:
-        name = self.config.default if self.config.store == "default" else self.config.store
+        name = _home_of(self.config.store, self.config)
         if self.settings(name)["driver"] != "database":
             return MemoryStore(self.memory(name), self.clock)
         from qcore.stores.database import DatabaseStore
@@ -166,17 +169,48 @@ class Connections:
                 f"the driver {settings['driver']!r} takes {', '.join(allowed)}"
             )
             raise ConfigError(message)
+        for setting, value in settings.items():
+            wrong = _CHECKS[setting](value) if setting in _CHECKS else None
+            if wrong:
+                message = f"{self.config.source}: {setting} of the connection {name!r} {wrong}, got {value!r}"
+                raise ConfigError(message)
 
 
-def _absolute(url: object, config: Config) -> str:
+def _home_of(place: str, config: Config) -> str:
+    """Give the connection beside which something is kept."""
+    return config.default if place == "default" else place
+
+
+def _wrong_seconds(value: object) -> str | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if is_number and 0 < value < FAR else "is a number of seconds above 0"  # type: ignore[operator]
+
+
+def _wrong_text(value: object) -> str | None:
+    return None if isinstance(value, str) and value else "is a text"
+
+
+def _wrong_queue(value: object) -> str | None:
+    try:
+        checked_name(value, "queue")  # type: ignore[arg-type] # it says what is wrong
+    except JobDefinitionError as error:
+        return f"is not right: {error}"
+    return None
+
+
+_CHECKS: dict[str, Callable[[object], str | None]] = {
+    "queue": _wrong_queue,
+    "retry_after": _wrong_seconds,
+    "url": _wrong_text,
+    "synchronous": _wrong_text,
+}
+
+
+def _absolute(url: str | None, config: Config) -> str:
     """Give the address of a database; a relative SQLite file lies below the project's folder."""
     if url is None:
         return f"sqlite:///{config.root / '.qcore' / 'queue.sqlite3'}"
-    if not isinstance(url, str):
-        message = f"{config.source}: a url is text, such as sqlite:///queue.sqlite3, got {url!r}"
-        raise ConfigError(message)
-    prefix = "sqlite:///"
-    path = url.removeprefix(prefix)
-    if url.startswith(prefix) and path and not path.startswith(("/", ":")):
-        return f"{prefix}{config.root / path}"
+    scheme, parted, path = url.partition(":///")
+    if scheme.partition("+")[0] == "sqlite" and path and not path.startswith(("/", ":", "file:")):
+        return f"{scheme}{parted}{config.root / path}"
     return url

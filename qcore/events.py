@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from qcore.delivery import Delivery
@@ -16,15 +16,32 @@ if TYPE_CHECKING:
 logger = logging.getLogger("qcore")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Event:
     """Base of all events: who listens to it hears everything."""
 
+    # Written once for all: made for each class by ``dataclass`` they take 10 ms at the start of every worker.
 
-@dataclass(frozen=True, slots=True)
-class JobQueueing(Event):
-    """A job is about to be pushed."""
+    def __eq__(self, other: object) -> bool:
+        """Compare class and fields."""
+        return type(self) is type(other) and _fields_of(self) == _fields_of(other)
 
+    def __hash__(self) -> int:
+        """Agree with ``==``."""
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        """Show the fields."""
+        shown = ", ".join(f"{name}={value!r}" for name, value in _fields_of(self).items())
+        return f"{type(self).__qualname__}({shown})"
+
+
+def _fields_of(event: Event) -> dict[str, object]:
+    return {field.name: getattr(event, field.name) for field in fields(event)}
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class _OfPush(Event):
     connection: str
     queue: str
     job: Job | None
@@ -33,12 +50,17 @@ class JobQueueing(Event):
     delay: float
 
 
-@dataclass(frozen=True, slots=True)
-class JobQueued(JobQueueing):
+@dataclass(slots=True, eq=False, repr=False)
+class JobQueueing(_OfPush):
+    """A job is about to be pushed."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class JobQueued(_OfPush):
     """A job was pushed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JobPopping(Event):
     """A worker is about to reserve a job."""
 
@@ -46,12 +68,12 @@ class JobPopping(Event):
     queues: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _OfDelivery(Event):
     delivery: Delivery
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JobPopped(Event):
     """A worker reserved a job."""
 
@@ -59,33 +81,33 @@ class JobPopped(Event):
     reservation: Reservation
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JobProcessing(_OfDelivery):
     """A delivery begins. A listener may still ``delivery.delete()`` it, then its handler is not run."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JobExceptionOccurred(_OfDelivery):
     """An exception ended the attempt. What follows from it is said by the ending event."""
 
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JobTimedOut(_OfDelivery):
     """The attempt was ended by its time limit, in seconds."""
 
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JobFailing(_OfDelivery):
     """The job is about to fail for good. A listener that returns False keeps it: it is released."""
 
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JobEnded(_OfDelivery):
     """Base of the ending events: each delivery has exactly one."""
 
@@ -93,7 +115,7 @@ class JobEnded(_OfDelivery):
     """Seconds since the delivery began."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JobProcessed(JobEnded):
     """Ending: the job ran and is gone."""
 
@@ -101,12 +123,12 @@ class JobProcessed(JobEnded):
     """True when the lease had passed to another worker: the job may run a second time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JobSkipped(JobEnded):
     """Ending: a middleware or listener ended the delivery without running the job; it is gone."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JobReleased(JobEnded):
     """Ending: the job waits again, ``delay`` seconds from now."""
 
@@ -116,57 +138,57 @@ class JobReleased(JobEnded):
     """True when a listener of ``JobFailing`` kept the job."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JobFailed(JobEnded):
     """Ending: the job will not be tried again."""
 
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JobLost(JobEnded):
     """Ending: the lease was lost, so failing or releasing was refused: the job is in other hands."""
 
     error: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class JobRetryRequested(Event):
     """A failed job is about to be pushed anew."""
 
     record: FailedJob
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _OfWorker(Event):
     worker: str
     connection: str
     queues: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Looping(_OfWorker):
     """A turn of the worker begins. A listener that returns False makes it reserve nothing this turn."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class WorkerStarting(_OfWorker):
     """A worker begins."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class WorkerIdle(_OfWorker):
     """A worker found nothing to do and waits."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class WorkerInterrupted(_OfWorker):
     """A signal asked the worker to stop after the current job."""
 
     signal: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class WorkerStopping(_OfWorker):
     """A worker ends."""
 
@@ -195,7 +217,13 @@ class Events:
         """
         listeners = self._listeners.setdefault(event, [])
         listeners.append(listener)  # type: ignore[arg-type] # called with its own class only
-        return lambda: listeners.remove(listener)  # type: ignore[arg-type]
+        live: list[Any] = [listener]
+
+        def end() -> None:
+            if live:
+                listeners.remove(live.pop())
+
+        return end
 
     def wants(self, event: type[Event]) -> bool:
         """Tell whether anybody would hear such an event."""

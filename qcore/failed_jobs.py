@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore import payload
 from qcore.driver import Payload
-from qcore.errors import PayloadError
+from qcore.errors import ConfigError, PayloadError
 from qcore.events import JobRetryRequested
 from qcore.jobs import restore
 
@@ -60,16 +61,22 @@ class FailedJobs:
     def retry(self, ids: Iterable[str]) -> Retried:
         """Push failed jobs anew: the id stays, attempts start at 0, options come from today's class.
 
-        :raises UnknownConnectionError: when a job's connection is configured no more; it stays failed.
+        :raises ConfigError: when a job's connection is configured no more, or its class cannot be a job any
+            more; that job stays failed, the others are pushed before it is said.
         """
-        retried = Retried([], [])
+        retried, refused = Retried([], []), None
         for job_id in dict.fromkeys(ids):
             record = self._store.find(job_id)
             if record is None:
                 retried.missing.append(job_id)
-            else:
+                continue
+            try:
                 self._retry(record)
                 retried.ids.append(job_id)
+            except ConfigError as error:
+                refused = refused or error
+        if refused is not None:
+            raise refused
         return retried
 
     def retry_all(self, *, queue: str | None = None) -> Retried:
@@ -85,7 +92,13 @@ class FailedJobs:
         return self._store.forget(job_id)
 
     def flush(self, *, hours: float | None = None) -> int:
-        """Drop all, or only those that failed at least that many hours ago; say how many."""
+        """Drop all, or only those that failed at least that many hours ago; say how many.
+
+        :raises ConfigError: when ``hours`` is no such number.
+        """
+        if hours is not None and not 0 <= hours < math.inf:
+            message = f"hours is a number, 0 or more, got {hours!r}"
+            raise ConfigError(message)
         before = None if hours is None else self._clock.now() - hours * HOUR
         return self._store.flush(before=before)
 
@@ -94,25 +107,28 @@ class FailedJobs:
         return self.flush(hours=hours)
 
     def _retry(self, record: FailedJob) -> None:
+        queue = self._connection(record.connection)
         if self._events.wants(JobRetryRequested):
             self._events.emit(JobRetryRequested(record))
-        queue = self._connection(record.connection)
         # Pushed first: should the process die in between, the job is there twice rather than not at all,
         # and a push of an id that waits already changes nothing.
         queue.push_raw(self._fresh(record, queue), record.queue)
-        self._store.forget(record.id)
+        # A worker may have run it meanwhile, and it may have failed again: that is a new record.
+        last = self._store.find(record.id)
+        if last is not None and last.number == record.number:
+            self._store.forget(record.id)
 
     def _fresh(self, record: FailedJob, queue: Queue) -> Payload:
-        """Write the payload anew from today's class; what cannot be read is pushed as it is."""
+        """Write the payload anew from today's class; what cannot be read or written is pushed as it is."""
         body = self._decoded(record)
         if body is None:
             return record.payload
         try:
             job = restore(body, self._codec)
+            fresh: Any = self._codec.loads(queue.body_of(job, type(job).__job__.options, record.id))
+            return Payload(record.id, self._codec.dumps(body.raw | fresh, what=body.display_name))
         except PayloadError:
             return record.payload
-        fresh: Any = self._codec.loads(queue.body_of(job, type(job).__job__.options, record.id))
-        return Payload(record.id, self._codec.dumps(body.raw | fresh, what=body.display_name))
 
     def _decoded(self, record: FailedJob) -> payload.Body | None:
         try:

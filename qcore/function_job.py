@@ -96,8 +96,15 @@ def job(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
 
 
 def _class_of(function: Callable[..., Any], options: dict[str, Any]) -> type[FunctionCall]:
-    if not inspect.isfunction(function) or inspect.isgeneratorfunction(function):
+    if (
+        not inspect.isfunction(function)
+        or inspect.isgeneratorfunction(function)
+        or inspect.isasyncgenfunction(function)
+    ):
         message = f"@job stands over a plain or async function, not over {function!r}"
+        raise JobDefinitionError(message)
+    if function.__name__ == "<lambda>":
+        message = "a lambda has no name of its own, which a payload could use: write the job with def"
         raise JobDefinitionError(message)
     body = {
         "__doc__": function.__doc__,

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import MISSING, fields
-from functools import lru_cache
-from types import FunctionType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from qcore import current, registry
 from qcore import delivery as deliveries
-from qcore.codec import Codec, canonical, fields_of, rebuild
+from qcore.codec import Codec, canonical
 from qcore.errors import NotRunningError, PayloadError
+from qcore.job_state import restored, state_of
 from qcore.options import UNSET, Backoff, Delay, JobOptions, Name, checked_name, job_options, refuse_unknown, said
 
 if TYPE_CHECKING:
@@ -126,11 +123,11 @@ class Job:
 
     def dispatch_if(self, condition: object, **options: Any) -> str | None:
         """Push the job when the condition holds; a callable condition is asked with the job."""
-        return self.dispatch(**options) if _holds(condition, self) else None
+        return self.dispatch(**options) if holds(condition, self) else None
 
     def dispatch_unless(self, condition: object, **options: Any) -> str | None:
         """Push the job when the condition does not hold."""
-        return None if _holds(condition, self) else self.dispatch(**options)
+        return None if holds(condition, self) else self.dispatch(**options)
 
     def dispatch_sync(self) -> str | None:
         """Run the job here and now, payload round trip included; its exception is raised here."""
@@ -234,30 +231,9 @@ def _define(cls: type[Job], given: JobOptions, name: str | None, aliases: tuple[
     registry.register(cls, (definition.name, *definition.aliases))
 
 
-def _holds(condition: object, job: Job) -> bool:
+def holds(condition: object, job: Job) -> bool:
+    """Ask a condition, with the job if it is callable."""
     return bool(condition(job) if callable(condition) else condition)
-
-
-def state_of(job: Job) -> dict[str, Any]:
-    """Give what a payload keeps of a job: its attributes without ``_private`` names."""
-    state = {name: value for name, value in vars(job).items() if name[0] != "_"}
-    shape = _shape_of(type(job))
-    return state if shape is _PLAIN else shape.completed(job, state)
-
-
-def complete_state_of(job: Job) -> dict[str, Any]:
-    """Give the state of a job, sure that it can be restored from it.
-
-    :raises PayloadError: names a field that would be missing.
-    """
-    state = state_of(job)
-    lacking = _shape_of(type(job)).required - state.keys()
-    if lacking:
-        name = min(lacking)
-        why = "begins with an underscore, so it is not stored" if name[0] == "_" else "has no value"
-        message = f"{type(job).__qualname__}.{name} {why}, and has no default either: give the field one"
-        raise PayloadError(message)
-    return state
 
 
 def restore(body: Body, codec: Codec) -> Job:
@@ -270,81 +246,7 @@ def restore(body: Body, codec: Codec) -> Job:
     if type(state) is not dict:
         message = f"the payload of {body.display_name} holds {state!r:.40} where its fields should be"
         raise PayloadError(message)
-    shape = _shape_of(job_class)
-    job = cast("Job", rebuild(job_class, {} if shape.slots and not shape.declared else state, body.display_name))
-    if shape is not _PLAIN:
-        shape.finish(job, state)
-    return job
-
-
-class _Shape(NamedTuple):
-    """Where the instances of a class keep their state, beyond plain attributes."""
-
-    slots: tuple[str, ...] = ()
-    declared: frozenset[str] = frozenset()
-    """The fields of a dataclass, an attrs class or a model."""
-    required: frozenset[str] = frozenset()
-    """Those without a default."""
-    computed: frozenset[str] = frozenset()
-    """Cached properties: no state, they are computed again."""
-    is_model: bool = False
-
-    def completed(self, job: Job, state: dict[str, Any]) -> dict[str, Any]:
-        held = {name: getattr(job, name) for name in self.slots if name[0] != "_" and hasattr(job, name)} | state
-        if self.is_model:
-            held |= getattr(job, "__pydantic_extra__", None) or {}
-        return {name: value for name, value in held.items() if name not in self.computed}
-
-    def finish(self, job: Job, state: dict[str, Any]) -> None:
-        """Give a restored job what is no declared field: set in ``__post_init__``, or plain slots."""
-        if self.is_model:
-            return
-        for name in state.keys() - self.declared:
-            if name in self.slots:
-                object.__setattr__(job, name, state[name])
-            else:
-                vars(job)[name] = state[name]
-
-
-_PLAIN = _Shape()
-
-
-@lru_cache(maxsize=None)
-def _shape_of(job_class: type[Job]) -> _Shape:
-    declared = [vars(base).get("__slots__", ()) for base in job_class.__mro__]
-    slots = [name for names in declared for name in ((names,) if isinstance(names, str) else names)]
-    is_model = hasattr(job_class, "__pydantic_fields__")
-    shape = _Shape(
-        # pydantic keeps its own bookkeeping in slots with dunder names; the fields stand in vars().
-        slots=tuple(name for name in slots if not name.startswith("__")),
-        declared=frozenset(fields_of(job_class) or ()),
-        required=frozenset(_required(job_class)),
-        computed=frozenset(
-            name for base in job_class.__mro__ for name, held in vars(base).items() if name[0] != "_" and _caches(held)
-        ),
-        is_model=is_model,
-    )
-    return _PLAIN if shape == _PLAIN else shape
-
-
-def _required(job_class: Any) -> Iterable[str]:  # noqa: ANN401 - they have no class in common
-    if hasattr(job_class, "__pydantic_fields__"):
-        return [name for name, field in job_class.model_fields.items() if field.is_required()]
-    if hasattr(job_class, "__attrs_attrs__"):
-        return [field.name for field in job_class.__attrs_attrs__ if field.default is sys.modules["attr"].NOTHING]
-    if hasattr(job_class, "__dataclass_fields__"):
-        known = fields(job_class)
-        return [field.name for field in known if field.default is MISSING is field.default_factory]
-    return ()
-
-
-def _caches(attribute: object) -> bool:
-    """Whether it is like ``cached_property``: asked for once, then found among the attributes."""
-    kind = type(attribute)
-    return hasattr(kind, "__get__") and not hasattr(kind, "__set__") and not issubclass(kind, _METHODS)
-
-
-_METHODS = (FunctionType, staticmethod, classmethod)
+    return restored(job_class, state, body.display_name)
 
 
 # Wide limits: what two jobs are compared by is never stored.

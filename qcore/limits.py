@@ -55,6 +55,8 @@ class WorkerState(Protocol):
 
     found_job: bool
     """True when this turn ran a job."""
+    has_looked: bool
+    """True when this turn looked for one: nothing found then means that nothing is due."""
     jobs: int
     """Jobs run so far."""
 
@@ -85,7 +87,7 @@ class Row(NamedTuple):
 ROWS = (
     Row(StopReason.INTERRUPTED, lambda _: True, lambda s, _: s.interrupted()),
     Row(StopReason.MEMORY, lambda o: o.memory > 0, lambda s, o: s.memory() >= o.memory),
-    Row(StopReason.EMPTY, lambda o: o.stop_when_empty, lambda s, _: not s.found_job),
+    Row(StopReason.EMPTY, lambda o: o.stop_when_empty, lambda s, _: s.has_looked and not s.found_job),
     Row(
         StopReason.EMPTY_FOR,
         lambda o: o.stop_when_empty_for > 0,

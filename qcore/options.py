@@ -145,7 +145,8 @@ def _checked_delay(delay: Delay | None) -> Delay | None:
     try:
         seconds_until(delay, 0)
     except ValueError as error:
-        raise JobDefinitionError(str(error)) from None
+        message = f"delay: {error}"
+        raise JobDefinitionError(message) from None
     return delay
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import sys
@@ -41,14 +42,26 @@ class Signals:
         """Take the signals of this process; ``in_user_code`` tells whether raising is safe."""
         self.signal = 0
         self._in_user_code = in_user_code
+        self._process = os.getpid()
         self._before = {number: signal.signal(number, self._handle) for number in self.STOP}
 
     def restore(self) -> None:
         """Give the signals back."""
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # None: it was not Python that handled it, so it cannot be given back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def ignore(self) -> None:
+        """Ignore them from now on: for a process that is ending anyway, so that its exit code stays the right one."""
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if os.getpid() != self._process:
+            # A process that a job forked inherits the handlers, but no worker that would heed them.
+            self.restore()
+            signal.raise_signal(number)
+            return
         again, self.signal = self.signal, number
         if again and self._in_user_code():
             raise JobInterrupted

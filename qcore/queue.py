@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore.driver import Bulk, Clearable, Inspectable, Payload, Push, Sizable
 from qcore.errors import JobDefinitionError, PayloadError, UnsupportedError
 from qcore.events import JobQueued, JobQueueing
-from qcore.jobs import Job, state_of
+from qcore.job_state import complete_state_of
+from qcore.jobs import Job
 from qcore.options import JobOptions, checked_name, seconds_until, timestamp
-from qcore.payload import CALL
+from qcore.payload import CALL, FAR
+from qcore.payload import read as read_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from qcore.clock import Clock
     from qcore.codec import Codec
     from qcore.driver import Driver, Listed, QueueCounts
     from qcore.events import Events
 
-
-Ability = TypeVar("Ability", Sizable, Clearable, Inspectable)
 
 _FIXED = ("uuid", "id", "job", "data")
 
@@ -69,39 +70,28 @@ class Queue:
 
         :raises PayloadError: when the job's state cannot be written; nothing is pushed then.
         """
-        prepared = self._prepare(job, options)
+        prepared = self.prepare(job, options)
         if prepared is None:
             return None
-        if self._events.wants(JobQueueing):
-            self._events.emit(JobQueueing(self.name, prepared.queue, job, prepared.payload, prepared.delay))
-        self.driver.push(prepared.queue, prepared.payload, delay=prepared.delay)
-        self._pushed(prepared, job)
+        self.send([(prepared, job)])
         return prepared.payload.id
 
-    def bulk(self, jobs: Iterable[tuple[Job, JobOptions]]) -> list[str]:
-        """Push many jobs at once and give their ids.
-
-        :raises PayloadError: when the state of any cannot be written; none is pushed then.
-        """
-        prepared = [(ready, job) for job, options in jobs if (ready := self._prepare(job, options)) is not None]
-        for ready, job in prepared:
-            self._events.emit(JobQueueing(self.name, ready.queue, job, ready.payload, ready.delay))
-        if isinstance(self.driver, Bulk):
-            self.driver.bulk([ready for ready, _ in prepared])
+    def send(self, prepared: Sequence[tuple[Push, Job | None]]) -> None:
+        """Push what was prepared, in one step where the driver can."""
+        self._tell(JobQueueing, prepared)
+        if len(prepared) > 1 and isinstance(self.driver, Bulk):
+            self.driver.bulk([push for push, _ in prepared])
         else:
-            for ready, _ in prepared:
-                self.driver.push(ready.queue, ready.payload, delay=ready.delay)
-        for ready, job in prepared:
-            self._pushed(ready, job)
-        return [ready.payload.id for ready, _ in prepared]
+            for push, _ in prepared:
+                self.driver.push(push.queue, push.payload, delay=push.delay)
+        self._tell(JobQueued, prepared)
+        if self.after_push is not None:
+            self.after_push()
 
     def push_raw(self, payload: Payload, queue: str | None = None, *, delay: float = 0) -> str:
         """Push a payload as it is, byte for byte."""
         self._hooks.guard(self.driver)
-        push = Push(checked_name(queue or self.default_queue, "queue"), payload, delay)
-        self._events.emit(JobQueueing(self.name, push.queue, None, payload, delay))
-        self.driver.push(push.queue, payload, delay=delay)
-        self._pushed(push, None)
+        self.send([(Push(checked_name(queue or self.default_queue, "queue"), payload, delay), None)])
         return payload.id
 
     def size(self, queue: str | None = None) -> int:
@@ -109,41 +99,52 @@ class Queue:
 
         :raises UnsupportedError: when the driver cannot know.
         """
-        return _able(self, Sizable, "count its jobs").size(queue or self.default_queue)
+        if not isinstance(self.driver, Sizable):
+            raise self._unable("count its jobs")
+        return self.driver.size(queue or self.default_queue)
 
     def clear(self, queue: str | None = None) -> int:
         """Remove everything from a queue and say how much it was.
 
         :raises UnsupportedError: when the driver cannot do that.
         """
-        return _able(self, Clearable, "clear a queue").clear(queue or self.default_queue)
+        if not isinstance(self.driver, Clearable):
+            raise self._unable("clear a queue")
+        return self.driver.clear(queue or self.default_queue)
 
     def counts(self) -> list[QueueCounts]:
         """Count every queue that holds something.
 
         :raises UnsupportedError: when the driver cannot know.
         """
-        return _able(self, Inspectable, "show what it holds").counts()
+        if not isinstance(self.driver, Inspectable):
+            raise self._unable("show what it holds")
+        return self.driver.counts()
 
     def listed(self, queue: str | None = None, *, limit: int = 100) -> list[Listed]:
         """Show what is on a queue, what becomes available first on top.
 
         :raises UnsupportedError: when the driver cannot know.
         """
-        return _able(self, Inspectable, "show what it holds").listed(queue or self.default_queue, limit=limit)
+        if not isinstance(self.driver, Inspectable):
+            raise self._unable("show what it holds")
+        return self.driver.listed(queue or self.default_queue, limit=limit)
 
     def body_of(self, job: Job, options: JobOptions, job_id: str) -> bytes:
-        """Write the payload of a job.
+        """Write the payload of a job that was pushed before: what hooks add is added only once.
 
         :raises PayloadError: when its state cannot be written.
         """
-        plan = _plan_of(type(job))
-        queue = options.queue or self.default_queue
-        return self._codec.dumps(self._body(job, plan, options, job_id, queue), what=plan.name)
+        plan = _plan_of(job)
+        return self._codec.dumps(self._body(job, plan, options, job_id), what=plan.name)
 
-    def _prepare(self, job: Job, options: JobOptions) -> Push | None:
+    def prepare(self, job: Job, options: JobOptions) -> Push | None:
+        """Make a job ready to be sent; None when a hook or the job itself dropped it.
+
+        :raises PayloadError: when its state cannot be written.
+        """
         self._hooks.guard(self.driver)
-        plan = _plan_of(type(job))
+        plan = _plan_of(job)
         queue = options.queue or self.default_queue
         if plan.in_main and self.driver.shared:
             message = (
@@ -156,14 +157,16 @@ class Queue:
         if self._hooks.before_push and any(hook(job, self.name, queue) is False for hook in self._hooks.before_push):
             return None
         job_id = str(uuid.uuid4())
-        body = self._body(job, plan, options, job_id, queue)
+        body = self._body(job, plan, options, job_id)
+        if self._hooks.payload:
+            body = self._hooked(body, queue)
         delay = 0 if options.delay is None else seconds_until(options.delay, self._clock.now())
         return Push(queue, Payload(job_id, self._codec.dumps(body, what=plan.name)), delay)
 
-    def _body(self, job: Job, plan: _Plan, options: JobOptions, job_id: str, queue: str) -> dict[str, Any]:
+    def _body(self, job: Job, plan: _Plan, options: JobOptions, job_id: str) -> dict[str, Any]:
         body: dict[str, Any] = {
             "uuid": job_id,
-            "displayName": job.display_name() if plan.displays else plan.display_name,
+            "displayName": _display_name(job) if plan.displays else plan.display_name,
             "job": CALL,
             "maxTries": options.tries,
             "maxExceptions": options.max_exceptions,
@@ -171,32 +174,32 @@ class Queue:
             "backoff": options.backoff,
             "timeout": options.timeout,
             "retryUntil": _retry_until(job) if plan.expires else None,
-            "data": {"commandName": plan.name, "command": self._codec.encode(state_of(job), path=plan.display_name)},
+            "data": {
+                "commandName": plan.name,
+                "command": self._codec.encode(complete_state_of(job), path=plan.display_name),
+            },
             "id": job_id,
             "createdAt": self._clock.now(),
         }
         if plan.tagged:
-            body["tags"] = list(job.tags())
-        return self._hooked(body, queue) if self._hooks.payload else body
+            body["tags"] = _tags(job)
+        return body
 
     def _hooked(self, body: dict[str, Any], queue: str) -> dict[str, Any]:
         fixed = {name: body[name] for name in _FIXED}
         for hook in self._hooks.payload:
             body |= hook(self.name, queue, dict(body)) or {}
-        return body | fixed
+        body |= fixed
+        read_body(body)  # what a hook says shall not stop a worker later
+        return body
 
-    def _pushed(self, push: Push, job: Job | None) -> None:
-        if self._events.wants(JobQueued):
-            self._events.emit(JobQueued(self.name, push.queue, job, push.payload, push.delay))
-        if self.after_push is not None:
-            self.after_push()
+    def _unable(self, what: str) -> UnsupportedError:
+        return UnsupportedError(f"the driver of the connection {self.name!r} cannot {what}")
 
-
-def _able(queue: Queue, ability: type[Ability], what: str) -> Ability:
-    if isinstance(queue.driver, ability):
-        return queue.driver
-    message = f"the driver of the connection {queue.name!r} cannot {what}"
-    raise UnsupportedError(message)
+    def _tell(self, event: type[JobQueueing | JobQueued], pushes: Sequence[tuple[Push, Job | None]]) -> None:
+        if self._events.wants(event):
+            for push, job in pushes:
+                self._events.emit(event(self.name, push.queue, job, push.payload, push.delay))
 
 
 class _Plan(NamedTuple):
@@ -214,17 +217,25 @@ class _Plan(NamedTuple):
 _plans: dict[type[Job], _Plan] = {}
 
 
-def _plan_of(job_class: type[Job]) -> _Plan:
-    plan = _plans.get(job_class)
+def _plan_of(job: Job) -> _Plan:
+    plan = _plans.get(type(job))
     if plan is None:
-        plan = _plans[job_class] = _make_plan(job_class)
+        plan = _plans[type(job)] = _make_plan(job)
     return plan
 
 
-def _make_plan(job_class: type[Job]) -> _Plan:
+_CALLED = ("handle", "failed", "backoff_for", "retry_until", "tags", "display_name", "prepare_for_dispatch")
+
+
+def _make_plan(job: Job) -> _Plan:
+    job_class = type(job)
     if not callable(getattr(job_class, "handle", None)):
         message = f"{job_class.__qualname__} has no handle(): write what the job does"
         raise JobDefinitionError(message)
+    for hidden in _CALLED:
+        if not callable(getattr(job, hidden)):
+            message = f"the field {hidden!r} of {job_class.__qualname__} hides the method {hidden}(): rename the field"
+            raise JobDefinitionError(message)
     name = job_class.__job__.name
     return _Plan(
         name=name,
@@ -237,6 +248,35 @@ def _make_plan(job_class: type[Job]) -> _Plan:
     )
 
 
+def _display_name(job: Job) -> str:
+    name: object = job.display_name()
+    if isinstance(name, str) and name:
+        return name
+    raise _wrong(job, "display_name", "is a text", name)
+
+
+def _tags(job: Job) -> list[str]:
+    tags: object = job.tags()
+    if not isinstance(tags, str) and isinstance(tags, Iterable):
+        listed = list(tags)
+        if all(isinstance(tag, str) for tag in listed):
+            return listed
+    raise _wrong(job, "tags", "is a list of words", tags)
+
+
 def _retry_until(job: Job) -> float | None:
-    moment = job.retry_until()
-    return None if moment is None else timestamp(moment)
+    moment: Any = job.retry_until()
+    if moment is None:
+        return None
+    try:
+        moment = timestamp(moment)
+    except ValueError as error:
+        message = f"{type(job).__qualname__}.retry_until(): {error}"
+        raise PayloadError(message) from None
+    if type(moment) in (int, float) and 0 <= moment < FAR:
+        return moment  # type: ignore[no-any-return]
+    raise _wrong(job, "retry_until", "is an aware datetime, or seconds since 1970", moment)
+
+
+def _wrong(job: Job, method: str, rule: str, value: object) -> PayloadError:
+    return PayloadError(f"{type(job).__qualname__}.{method}() {rule}, got {value!r:.60}")

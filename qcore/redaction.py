@@ -12,25 +12,28 @@ SECRET_KEYS = ("password", "passwd", "secret", "token", "api_key", "apikey", "au
 HIDDEN = "[redacted]"
 
 _LONGEST = 64_000
+_VALUE = r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|(?:(?:Bearer|Basic|Digest|Token)[ \t]+)?[^\s,;)\]}]+)"""
+_URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)")
 
 
 class Redactor:
-    """Hides the values of everything whose name contains one of the given words."""
+    """Hides the values of everything whose name contains one of the given words, and passwords in URLs."""
 
     def __init__(self, keys: Iterable[str] = SECRET_KEYS) -> None:
-        """Take the words; letter case does not matter."""
+        """Take the words; letter case does not matter, and ``_`` stands for ``-`` too."""
         self._keys = tuple(key.lower() for key in keys)
-        words = "|".join(re.escape(key) for key in self._keys)
+        words = "|".join(re.escape(key).replace("_", "[_-]") for key in self._keys)
         # name=value, "name": value, name='...': the value is a quoted text or runs to the next delimiter.
-        self._pattern = re.compile(
-            rf"""({words})(\w*["']?\s?[=:]\s?)("[^"\n]*"|'[^'\n]*'|(?:Bearer\s)?[^\s,;)\]}}]+)""", re.IGNORECASE
-        )
+        # No name is longer than that: a search without bound would take time by the square of the text.
+        self._pattern = re.compile(rf"""({words})([\w-]{{0,60}}["']?[ \t]?[=:][ \t]?){_VALUE}""", re.IGNORECASE)
 
     def text(self, text: str) -> str:
         """Hide the values of secret names in a text, and cut what is too long to keep."""
+        if self._keys:
+            text = _URL.sub(rf"\1{HIDDEN}", self._pattern.sub(rf"\1\2{HIDDEN}", text))
         if len(text) > _LONGEST:
             text = f"{text[: _LONGEST // 2]}\n... {len(text) - _LONGEST} characters cut ...\n{text[-_LONGEST // 2 :]}"
-        return self._pattern.sub(rf"\1\2{HIDDEN}", text) if self._keys else text
+        return text
 
     def value(self, value: object) -> object:
         """Hide the values of secret names in a JSON structure."""
@@ -41,7 +44,8 @@ class Redactor:
         return value
 
     def _is_secret(self, name: str) -> bool:
-        return any(key in name.lower() for key in self._keys)
+        name = name.lower().replace("-", "_")
+        return any(key in name for key in self._keys)
 
 
 def exception_text(error: BaseException, redactor: Redactor) -> str:

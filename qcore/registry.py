@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from qcore.errors import DuplicateJobError, UnknownJobError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from qcore.jobs import Job
 
 _classes: dict[str, type[Job]] = {}
 
 
-def register(job_class: type[Job], names: Iterable[str]) -> None:
+def register(job_class: type[Job], names: Collection[str]) -> None:
     """Let every name stand for the class.
 
     The same definition seen again (a reloaded module, a class that ``@dataclass(slots=True)`` made
@@ -28,13 +28,18 @@ def register(job_class: type[Job], names: Iterable[str]) -> None:
     """
     for name in names:
         other = _classes.get(name)
-        if other is not None and _origin(other) != _origin(job_class):
+        if other is not None and not _same(other, job_class):
             message = (
                 f"the job name {name!r} is taken by {_origin(other)}, and {_origin(job_class)} wants it too: "
                 "give one of them another name="
             )
             raise DuplicateJobError(message)
-        _classes[name] = job_class
+    _classes.update(dict.fromkeys(names, job_class))
+
+
+def _same(one: type[Job], other: type[Job]) -> bool:
+    # While @dataclass(slots=True) makes a class anew, it lacks its qualified name, but has its definition.
+    return one.__job__ is other.__job__ or _origin(one) == _origin(other)
 
 
 def _origin(job_class: type[Job]) -> str:

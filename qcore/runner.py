@@ -6,14 +6,16 @@ The daemon, ``--once``, the sync connection and the test kit all come here.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, NamedTuple
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore import delivery as deliveries
 from qcore import payload
 from qcore.async_loop import GRACE, AsyncLoop
 from qcore.delivery import Delivery
-from qcore.driver import Extendable
+from qcore.driver import Extendable, Settled
 from qcore.errors import (
+    DriverError,
     JobDefinitionError,
     JobInterrupted,
     PayloadError,
@@ -22,8 +24,10 @@ from qcore.errors import (
     UnknownJobError,
 )
 from qcore.events import JobExceptionOccurred, JobProcessing, JobTimedOut
-from qcore.jobs import restore
-from qcore.outcome import Done, Facts, Failed, Outcome, Released, Skipped, after_error, before_run
+from qcore.jobs import Job, restore
+from qcore.options import seconds_until
+from qcore.outcome import Done, Facts, Failed, Lost, Outcome, Released, Skipped, after_error, before_run
+from qcore.settlement import INTERRUPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,15 +36,20 @@ if TYPE_CHECKING:
     from qcore.codec import Codec
     from qcore.driver import Driver, Reservation
     from qcore.events import Events
-    from qcore.jobs import Job
     from qcore.payload import Body
     from qcore.settlement import Settlement
     from qcore.store import Store
     from qcore.time_limit import TimeLimit
 
+logger = logging.getLogger("qcore")
+
 LEASE_MARGIN = 30.0
 """Seconds by which a lease outlives the time limit of its job."""
 
+BACKOFF_LIMIT = 10.0
+"""Seconds that ``backoff_for()`` of a job may take."""
+
+_EXCEPTIONS = "exceptions:{}"
 _EXCEPTIONS_TTL = 86_400.0
 
 
@@ -52,6 +61,10 @@ class RunDefaults(NamedTuple):
     timeout: float = 60
     errors_are_final: bool = False
     """True when the caller waits for the error, so that nothing is tried again."""
+
+
+class _OutOfTime(Exception):  # noqa: N818 - never leaves this file
+    """Code of the user reached its own limit, in contrast to one around it."""
 
 
 class Runner:
@@ -95,18 +108,40 @@ class Runner:
         delivery = self.delivery = Delivery(self._connection, reservation, self._clock)
         started = self._clock.monotonic()
         try:
-            decided = self._decide(delivery)
-            return self._settlement.settle(delivery, decided, self, started)
-        except KeyboardInterrupt:
-            # Nobody caught Ctrl-C as a signal, so it is not this job's fault and must go on up.
-            self._settlement.settle(delivery, Released(0, counted=False), self, started)
+            outcome = self._settlement.settle(delivery, self._lived_through(delivery, started), started)
+        except DriverError as error:
+            self._settlement.announce(delivery, Lost(Released(0, error)), started)
             raise
         finally:
             self.delivery = None
+        if delivery.body is not None and delivery.body.max_exceptions:
+            self._forget_exceptions(delivery, outcome)
+        return outcome
+
+    def rest(self) -> None:
+        """Say that no job runs for a while."""
+        self._time_limit.rest()
 
     def close(self) -> None:
         """Close the event loop of async jobs."""
         self._loop.close()
+
+    def _lived_through(self, delivery: Delivery, started: float) -> Outcome:
+        """Run what the user wrote, ``failed()`` included; what is left then is to tell the driver and listeners."""
+        decided: Outcome | None = None
+        try:
+            decided = self._decide(delivery)
+            return self._settlement.before_failing(delivery, decided, self) if type(decided) is Failed else decided
+        except INTERRUPTIONS as interruption:
+            # Somebody else's doing, so the attempt is given back. Not if it was over and ``failed()`` was cut
+            # off: a last attempt stays the last one, and the job comes back only to fail again.
+            outcome = Released(0, counted=decided is not None)
+            if isinstance(interruption, JobInterrupted) and not self._defaults.errors_are_final:
+                return outcome
+            # Nobody caught Ctrl-C as a signal, or it is meant for the job around this one: it must go on up.
+            final = Failed(interruption) if self._defaults.errors_are_final else outcome
+            self._settlement.settle(delivery, final, started)
+            raise
 
     def _decide(self, delivery: Delivery) -> Outcome:
         try:
@@ -115,8 +150,13 @@ class Runner:
             self._begin(delivery)
             return self._raised(delivery, error, Failed(error))
         self._begin(delivery)
-        decided = _asked(delivery) or self._hopeless(delivery, body)
-        return decided or self._attempt(delivery, body)
+        decided = _asked(delivery)
+        if decided is None:
+            decided = self._hopeless(delivery, body)
+        elif type(decided) is Failed:
+            self._restore_quietly(delivery)
+        # Not `or`: Skipped() is an empty tuple, which is false.
+        return self._attempt(delivery, body) if decided is None else decided
 
     def _begin(self, delivery: Delivery) -> None:
         if self._events.wants(JobProcessing):
@@ -127,54 +167,70 @@ class Runner:
         reservation = delivery.reservation
         if reservation.attempts == 1 and body.retry_until is None and not reservation.verdict:
             return None
-        facts = self.facts(delivery)
-        over = before_run(facts)
-        if over is not None:
-            self._restore_quietly(delivery)
-            return self._raised(delivery, over, Failed(over))
         if reservation.verdict:
+            # Before anything else: it tells how the attempt before this delivery ended.
             self._restore_quietly(delivery)
-            return self._after(delivery, TimeoutExceededError(reservation.verdict))
-        return None
+            return self._out_of_time(delivery, TimeoutExceededError(reservation.verdict))
+        over = before_run(self.facts(delivery))
+        if over is None:
+            return None
+        self._restore_quietly(delivery)
+        return self._raised(delivery, over, Failed(over))
 
     def _attempt(self, delivery: Delivery, body: Body) -> Outcome:
         timeout = self._defaults.timeout if body.timeout is None else body.timeout
-        if timeout and timeout + LEASE_MARGIN > self._driver.retry_after and isinstance(self._driver, Extendable):
-            self._driver.extend(delivery.reservation, timeout + LEASE_MARGIN)
+        if timeout + LEASE_MARGIN > self._driver.retry_after and timeout and not self._extended(delivery, timeout):
+            return Lost(Released(0, counted=False))
         try:
             job = delivery.job = self._restore(body)
             self.call(delivery, job.handle, timeout)
-        except JobInterrupted:
-            return Released(0, counted=False)
-        except KeyboardInterrupt:
+        except INTERRUPTIONS:
             raise
-        except TimeLimitReached:
-            return self._timed_out(delivery, timeout)
+        except _OutOfTime as over:
+            return self._timed_out(delivery, timeout, over)
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's error
             return self._after(delivery, error)
         return _asked(delivery, deleted=Done()) or Done()
 
-    def call(self, delivery: Delivery, function: Callable[..., object], timeout: float, *args: object) -> None:
-        """Run code of the user under its time limit, to its end if it is async."""
+    def _extended(self, delivery: Delivery, timeout: float) -> bool:
+        """Make the lease as long as the job may run; False when it was lost before the job began."""
+        if not isinstance(self._driver, Extendable):
+            return True
+        return self._driver.extend(delivery.reservation, timeout + LEASE_MARGIN) is Settled.DONE
+
+    def call(self, delivery: Delivery, function: Callable[..., object], timeout: float, *args: object) -> object:
+        """Run code of the user under its time limit, to its end if it is async; give what it returned."""
         token = deliveries.enter(delivery)
-        self.in_user_code = True
         try:
             with self._time_limit.enforce(timeout):
-                result = function(*args)
-            if result is not None:
-                self._finish(result, timeout)
+                # Innermost: a signal that raises while the limit is being set or lifted would leave it behind.
+                try:
+                    self.in_user_code = True
+                    result = function(*args)
+                finally:
+                    self.in_user_code = False
+            return None if result is None else self._finished(result, timeout)
+        except TimeLimitReached as reached:
+            if reached.args and reached.args[0] is not self._time_limit:
+                raise  # the limit of a job around this one, which runs this one in place
+            raise _OutOfTime from reached
         finally:
-            self.in_user_code = False
             deliveries.leave(token)
 
-    def _finish(self, result: object, timeout: float) -> None:
-        if inspect.iscoroutine(result):
-            # The loop cancels at the deadline; the alarm is there for code that blocks the loop.
-            with self._time_limit.enforce(timeout + 2 * GRACE if timeout else None):
-                self._loop.run(result, timeout)
-        elif inspect.isgenerator(result) or inspect.isasyncgen(result):
+    def _finished(self, result: object, timeout: float) -> object:
+        if inspect.isawaitable(result):
+            # The loop cancels at the deadline; the alarm is there for code that blocks the loop, and is late enough
+            # not to meet the loop while it gives a job up.
+            with self._time_limit.enforce(timeout + 3 * GRACE if timeout else None):
+                try:
+                    self.in_user_code = True
+                    return self._loop.run(result, timeout)
+                finally:
+                    self.in_user_code = False
+        if inspect.isgenerator(result) or inspect.isasyncgen(result):
             message = "handle() is a generator: nothing of it would run; use return instead of yield"
             raise JobDefinitionError(message)
+        return result
 
     def _restore(self, body: Body) -> Job:
         if body.handler != payload.CALL:
@@ -186,13 +242,17 @@ class Runner:
         """Restore a job that will not run, for its ``failed()``; one that cannot be restored has none."""
         try:
             delivery.job = self._restore(delivery.body)  # type: ignore[arg-type]
-        except PayloadError:
-            delivery.job = None
+        except PayloadError as error:
+            logger.warning("%s (%s) fails without its failed(): %s", delivery.name, delivery.id, error)
 
-    def _timed_out(self, delivery: Delivery, timeout: float) -> Outcome:
+    def _timed_out(self, delivery: Delivery, timeout: float, over: _OutOfTime) -> Outcome:
         if self._events.wants(JobTimedOut):
             self._events.emit(JobTimedOut(delivery, timeout))
         error = TimeoutExceededError(f"{delivery.name} ran longer than its {timeout:g} seconds")
+        error.__cause__ = over.__cause__  # its traceback shows where the job was
+        return self._out_of_time(delivery, error)
+
+    def _out_of_time(self, delivery: Delivery, error: TimeoutExceededError) -> Outcome:
         final = delivery.body is not None and delivery.body.fail_on_timeout
         return self._raised(delivery, error, Failed(error)) if final else self._after(delivery, error)
 
@@ -218,7 +278,8 @@ class Runner:
         now = self._clock.now()
         if body is None:
             return Facts(delivery.name, delivery.attempts(), 1, now)
-        exceptions = self._count_exception(delivery.id) if failed and body.max_exceptions else 0
+        counts = failed and body.max_exceptions and not defaults.errors_are_final
+        exceptions = self._count_exception(delivery.id) if counts else 0
         return Facts(
             name=delivery.name,
             attempts=delivery.attempts(),
@@ -232,13 +293,32 @@ class Runner:
         )
 
     def _count_exception(self, job_id: str) -> int:
-        return self._store().increment(f"exceptions:{job_id}", ttl=_EXCEPTIONS_TTL)
+        return self._store().increment(_EXCEPTIONS.format(job_id), ttl=_EXCEPTIONS_TTL)
+
+    def _forget_exceptions(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Start anew: a failed job that is retried bears the same id."""
+        over = isinstance(outcome, Failed) or (isinstance(outcome, Done) and delivery.attempts() > 1)
+        if over and not self._defaults.errors_are_final:
+            self._store().forget(_EXCEPTIONS.format(delivery.id))
 
     def _backoff(self, delivery: Delivery, body: Body) -> float | Sequence[float]:
-        own = delivery.job.backoff_for(delivery.attempts()) if delivery.job is not None else None
+        own = self._own_backoff(delivery, delivery.job) if delivery.job is not None else None
         if own is not None:
             return own
         return self._defaults.backoff if body.backoff is None else body.backoff
+
+    def _own_backoff(self, delivery: Delivery, job: Job) -> float | None:
+        """Ask the job; an error in its answer must not hide the error it is asked about."""
+        if type(job).backoff_for is Job.backoff_for:
+            return None
+        try:
+            own: Any = self.call(delivery, job.backoff_for, BACKOFF_LIMIT, delivery.attempts())
+            return None if own is None else seconds_until(own, self._clock.now())
+        except INTERRUPTIONS:
+            raise
+        except BaseException:
+            logger.exception("backoff_for() of %s (%s) gave no seconds; the option counts", delivery.name, delivery.id)
+            return None
 
 
 def _asked(delivery: Delivery, deleted: Outcome | None = None) -> Outcome | None:

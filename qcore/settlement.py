@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from qcore.driver import Effects, Extendable, Settled
-from qcore.errors import TimeLimitReached
+from qcore.errors import JobInterrupted, TimeLimitReached
 from qcore.events import JobFailed, JobFailing, JobLost, JobProcessed, JobReleased, JobSkipped
 from qcore.failed import FailedJob
 from qcore.outcome import Done, Facts, Failed, Lost, Outcome, Released, Skipped, veto
@@ -26,13 +26,16 @@ logger = logging.getLogger("qcore")
 FAILED_LIMIT = 60.0
 """Seconds that ``failed()`` of a job may take; the lease is extended by that much."""
 
+INTERRUPTIONS = (JobInterrupted, KeyboardInterrupt, TimeLimitReached)
+"""Raised through code of the user, and not by it: never an error of the job."""
+
 _REFUSED = (Settled.STALE, Settled.GONE)
 
 
 class UserCode(Protocol):
     """Runs code of the user; the runner does."""
 
-    def call(self, delivery: Delivery, function: Callable[..., object], timeout: float, *args: object) -> None:
+    def call(self, delivery: Delivery, function: Callable[..., object], timeout: float, *args: object) -> object:
         """Run it under its time limit."""
 
     def facts(self, delivery: Delivery) -> Facts:
@@ -52,18 +55,29 @@ class Settlement:
         self._clock = clock
         self._redactor = redactor
 
-    def settle(self, delivery: Delivery, decided: Outcome, user: UserCode, started: float) -> Outcome:
+    def settle(self, delivery: Delivery, decided: Outcome, started: float) -> Outcome:
         """Carry out the decision and give what became of it; ``Lost`` when the lease had passed on."""
-        if isinstance(decided, Failed):
-            outcome = self._fail(delivery, decided, user)
+        kind = type(decided)
+        if kind is Done or kind is Skipped:
+            outcome = self._delete(delivery, decided)  # type: ignore[arg-type] # mypy narrows by isinstance only
         elif isinstance(decided, Released):
             outcome = self._release(delivery, decided)
-        elif isinstance(decided, Done | Skipped):
-            outcome = self._delete(delivery, decided)
+        elif isinstance(decided, Failed):
+            outcome = decided if self._move_to_failed(delivery, decided.error) else Lost(decided)
         else:
             outcome = decided
-        self._announce(delivery, outcome, started)
+        self.announce(delivery, outcome, started)
         return outcome
+
+    def before_failing(self, delivery: Delivery, decided: Failed, user: UserCode) -> Outcome:
+        """Ask those who have a say before a job fails, then call its ``failed()``; give what is decided now."""
+        if self._events.wants(JobFailing) and not self._events.emit(JobFailing(delivery, decided.error)):
+            return veto(decided, user.facts(delivery))
+        if not self._still_ours(delivery):
+            return Lost(decided)
+        # Before the delete: should the process die in failed(), the job comes back and fails again.
+        self._call_failed(delivery, decided.error, user)
+        return decided
 
     def _delete(self, delivery: Delivery, decided: Done | Skipped) -> Outcome:
         settled = self._driver.delete(delivery.reservation)
@@ -77,15 +91,6 @@ class Settlement:
         settled = self._driver.release(delivery.reservation, delay=decided.delay, count=decided.counted)
         return Lost(decided) if settled in _REFUSED else decided
 
-    def _fail(self, delivery: Delivery, decided: Failed, user: UserCode) -> Outcome:
-        if self._events.wants(JobFailing) and not self._events.emit(JobFailing(delivery, decided.error)):
-            return self._release(delivery, veto(decided, user.facts(delivery)))
-        if not self._still_ours(delivery):
-            return Lost(decided)
-        # Before the delete: should the process die in failed(), the job comes back and fails again.
-        self._call_failed(delivery, decided.error, user)
-        return decided if self._move_to_failed(delivery, decided.error) else Lost(decided)
-
     def _still_ours(self, delivery: Delivery) -> bool:
         """Ask before ``failed()`` runs: another worker may have the job, and it may yet succeed."""
         if not isinstance(self._driver, Extendable):
@@ -97,7 +102,9 @@ class Settlement:
             return
         try:
             user.call(delivery, delivery.job.failed, FAILED_LIMIT, error)
-        except (Exception, TimeLimitReached):
+        except INTERRUPTIONS:
+            raise
+        except BaseException:
             logger.exception("failed() of %s (%s) raised; the job counts as failed", delivery.name, delivery.id)
 
     def _move_to_failed(self, delivery: Delivery, error: BaseException) -> bool:
@@ -110,21 +117,23 @@ class Settlement:
             return self._driver.delete(reservation, effects=Effects(failed=record), only_last=True) not in _REFUSED
         # Two backends, so two steps: rather a record of a job that is still there than neither.
         failed.add(record)
-        if self._driver.delete(reservation, only_last=True) in _REFUSED:
+        settled = self._driver.delete(reservation, only_last=True)
+        if settled is Settled.STALE:
             failed.forget(record.id)
-            return False
-        return True
+        # When it is gone the record stays: the one who ended it may have put his own there, which is this one now.
+        return settled not in _REFUSED
 
     def _record(self, delivery: Delivery, error: BaseException) -> FailedJob:
         return FailedJob(
             payload=delivery.reservation.payload,
             connection=delivery.connection,
             queue=delivery.queue,
-            exception=exception_text(error, self._redactor),
+            exception=_storable(exception_text(error, self._redactor)),
             failed_at=self._clock.now(),
         )
 
-    def _announce(self, delivery: Delivery, outcome: Outcome, started: float) -> None:
+    def announce(self, delivery: Delivery, outcome: Outcome, started: float) -> None:
+        """Tell how the delivery ended: once for each."""
         duration = self._clock.monotonic() - started
         match outcome:
             case Done(late=late):
@@ -138,3 +147,8 @@ class Settlement:
                 self._events.emit(JobFailed(delivery, duration, error))
             case Lost(intended=intended):
                 self._events.emit(JobLost(delivery, duration, getattr(intended, "error", None)))
+
+
+def _storable(text: str) -> str:
+    """Replace what a database refuses: an error that cannot be stored would keep its job from ever failing."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")

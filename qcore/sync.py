@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-import threading
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from qcore.driver import NONE
@@ -12,7 +13,7 @@ from qcore.memory import Memory
 from qcore.outcome import Failed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from qcore.clock import Clock
     from qcore.driver import Effects, Payload, Reservation, Settled
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SyncDriver:
-    """Keeps what a thread pushes for that thread, which runs it at once.
+    """Keeps what a caller pushes for that caller, who runs it at once.
 
     A job pushed by a job that is being run waits until that one has ended: links of a chain follow each other,
     they do not nest. The delay of a dispatch is not waited for; that of a release is.
@@ -34,50 +35,70 @@ class SyncDriver:
         """Begin empty."""
         self.home: object = self
         self._clock = clock
-        self._local = threading.local()
 
-    def drain(self, runner: Runner) -> None:
-        """Run everything this thread pushed, and raise what failed: one error as it is, several as a group."""
-        if getattr(self._local, "draining", False):
+    def drain(self, make_runner: Callable[[], Runner]) -> None:
+        """Run everything this caller pushed, and raise what failed: one error as it is, several as a group."""
+        turn = self._turn()
+        if turn.running:
             return
-        self._local.draining = True
+        turn.running = True
+        runner = make_runner()
         try:
-            errors = self._run_all(runner)
+            errors = turn.run(runner)
         finally:
-            self._local.draining = False
+            turn.over = True
+            runner.close()
         if len(errors) == 1:
             raise errors[0]
         if errors:
             message = "several jobs failed"
             raise BaseExceptionGroup(message, errors)
 
-    def _run_all(self, runner: Runner) -> list[BaseException]:
+    def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:  # noqa: ARG002 - see the class
+        """Keep the payload for the drain that follows."""
+        self._turn().driver.push(queue, payload)
+
+    def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
+        """Take what this caller pushed."""
+        return self._turn().driver.reserve(queues, wait=wait)
+
+    def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
+        """Remove a job of this caller."""
+        return self._turn().driver.delete(reservation, effects=effects, only_last=only_last)
+
+    def release(self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = "") -> Settled:
+        """Give back a job of this caller."""
+        return self._turn().driver.release(reservation, delay=delay, count=count, verdict=verdict)
+
+    def _turn(self) -> _Turn:
+        turns = _turns.get()
+        turn = turns.get(self)
+        if turn is None or turn.over:
+            turn = _Turn(self._clock, self.retry_after)
+            alive = {driver: other for driver, other in turns.items() if not other.over}
+            _turns.set({**alive, self: turn})
+        return turn
+
+
+class _Turn:
+    """What one caller pushed, until all of it has run."""
+
+    def __init__(self, clock: Clock, retry_after: float) -> None:
+        self.running = False
+        self.over = False
+        self._memory = Memory()
+        self.driver = MemoryDriver(self._memory, clock, retry_after=retry_after)
+
+    def run(self, runner: Runner) -> list[BaseException]:
         errors = []
-        while counts := self._mine.counts():
-            reservation = self._mine.reserve([count.queue for count in counts], wait=math.inf)
+        while self._memory.entries:
+            # In the order of the pushes, whatever their queues: nobody else works here.
+            _, queue = min((first[:2], name) for name, each in self._memory.queues.items() if (first := each.first()))
+            reservation = self.driver.reserve([queue], wait=math.inf)
             if reservation is not None and isinstance(outcome := runner.run(reservation), Failed):
                 errors.append(outcome.error)
         return errors
 
-    @property
-    def _mine(self) -> MemoryDriver:
-        driver: MemoryDriver | None = getattr(self._local, "driver", None)
-        if driver is None:
-            driver = self._local.driver = MemoryDriver(Memory(), self._clock, retry_after=self.retry_after)
-        return driver
 
-    def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:  # noqa: ARG002 - see the class
-        """Keep the payload for the drain that follows."""
-        self._mine.push(queue, payload)
-
-    def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
-        """Take what this thread pushed."""
-        return self._mine.reserve(queues, wait=wait)
-
-    def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
-        """Remove a job of this thread."""
-        return self._mine.delete(reservation, effects=effects, only_last=only_last)
-
-    def release(self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = "") -> Settled:
-        """Give back a job of this thread."""
-        return self._mine.release(reservation, delay=delay, count=count, verdict=verdict)
+# By context, not by thread: an async job may run in a thread of its own, and is part of its caller's turn.
+_turns: ContextVar[Mapping[SyncDriver, _Turn]] = ContextVar("qcore_sync", default=MappingProxyType({}))

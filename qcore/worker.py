@@ -35,6 +35,9 @@ logger = logging.getLogger("qcore")
 SLICE = 0.25
 """Seconds of one piece of a wait: how long a signal may go unnoticed by an idle worker."""
 
+_MOMENT = 0.000_001
+"""Waits below the resolution of clocks are over."""
+
 AFTER_TROUBLE = 1.0
 """Seconds to wait after the backend could not be asked."""
 
@@ -71,6 +74,7 @@ class Worker:
         self.errors = 0
         """Jobs that failed or raised."""
         self.found_job = False
+        self.has_looked = False
         self._connection = connection
         self._driver = driver
         self._events = events
@@ -99,26 +103,28 @@ class Worker:
         """
         self._check()
         self._started = self._last_job_at = self._clock.monotonic()
+        self._is_first_turn = True
         self._tell(WorkerStarting)
-        reason = self._turn()
-        while reason is None:
-            reason = self._turn() if self._finite else self._turn_in_trouble()
-        return self._stop(reason)
+        try:
+            reason = self._turn()
+            while reason is None:
+                reason = self._turn() if self.options.finite else self._turn_in_trouble()
+            return self._stop(reason)
+        finally:
+            self.runner.rest()
+            self.runner.close()
 
     def _check(self) -> None:
         if self.options.drain and not isinstance(self._driver, Inspectable):
             message = f"--drain needs a driver that shows what waits; that of {self._connection!r} cannot"
             raise ConfigError(message)
 
-    @property
-    def _finite(self) -> bool:
-        return self.options.stop_when_empty or self.options.drain
-
     def _turn(self) -> StopReason | None:
         """Run a job, or wait for one if the last turn found none; then ask whether to stop."""
         patience = 0.0 if self.found_job or self._is_first_turn else self._patience()
         self._is_first_turn = False
-        self.found_job = self._looping(patience) and self._run(self._pop(patience))
+        self.has_looked = self._looping()
+        self.found_job = self.has_looked and self._run(self._pop(patience))
         return reason_to_stop(self, self.options, self._rows)
 
     def _turn_in_trouble(self) -> StopReason | None:
@@ -128,7 +134,7 @@ class Worker:
         except DriverError as error:
             if not self._in_trouble:
                 logger.warning("%s; trying again until it is back", error)
-            self._in_trouble, self.found_job = True, False
+            self._in_trouble, self.has_looked, self.found_job = True, False, False
             self._pause(AFTER_TROUBLE)
             return reason_to_stop(self, self.options, self._rows)
         if self._in_trouble:
@@ -136,21 +142,22 @@ class Worker:
             self._in_trouble = False
         return reason
 
-    def _looping(self, patience: float) -> bool:
+    def _looping(self) -> bool:
         """Ask the listeners whether to reserve in this turn; rest if not."""
-        if not self._events.wants(Looping) or self._tell(Looping):
+        if self._tell(Looping):
             return True
-        self._pause(max(patience, self.options.sleep, 1.0))
+        self._pause(max(self.options.sleep, 1.0))
         return False
 
     def _patience(self) -> float:
         """Seconds to wait for a job: never beyond the moment at which a limit is reached."""
-        options, patience = self.options, self.options.sleep
-        if options.max_time:
-            patience = min(patience, options.max_time - self.running_for())
-        if options.stop_when_empty_for:
-            patience = min(patience, options.stop_when_empty_for - self.idle_for())
+        patience = self._within_max_time(self.options.sleep)
+        if self.options.stop_when_empty_for:
+            patience = min(patience, self.options.stop_when_empty_for - self.idle_for())
         return max(patience, 0.001)
+
+    def _within_max_time(self, seconds: float) -> float:
+        return min(seconds, self.options.max_time - self.running_for()) if self.options.max_time else seconds
 
     def _pop(self, patience: float) -> Reservation | None:
         if self._events.wants(JobPopping):
@@ -166,18 +173,20 @@ class Worker:
 
     def _wait_for_job(self, end: float) -> Reservation | None:
         """Wait in slices, so that a signal is noticed soon whatever the driver waits on."""
+        self.runner.rest()
         while True:
             before = self._clock.monotonic()
             wait = min(end - before, SLICE)
             reservation = self._driver.reserve(self.options.queues, wait=max(wait, 0))
-            if reservation is not None or wait <= 0 or self.interrupted():
+            if reservation is not None or wait <= _MOMENT or self.interrupted():
                 return reservation
             # A driver that cannot wait returns at once; the rest of the slice is slept.
             self._clock.sleep(before + wait - self._clock.monotonic())
 
     def _pause(self, seconds: float) -> None:
-        end = self._clock.monotonic() + seconds
-        while not self.interrupted() and (left := end - self._clock.monotonic()) > 0:
+        self.runner.rest()
+        end = self._clock.monotonic() + self._within_max_time(seconds)
+        while not self.interrupted() and (left := end - self._clock.monotonic()) > _MOMENT:
             self._clock.sleep(min(left, SLICE))
 
     def _run(self, reservation: Reservation | None) -> bool:
@@ -197,7 +206,6 @@ class Worker:
             self._events.emit(WorkerInterrupted(*self._self(), signal=self.interruption.signal))
         if self._events.wants(WorkerStopping):
             self._events.emit(WorkerStopping(*self._self(), reason=reason.value, jobs_processed=self.jobs))
-        self.runner.close()
         return Stopped(reason, self.jobs, self.errors)
 
     def _tell(self, event: type[Looping | WorkerStarting | WorkerIdle]) -> bool:

@@ -64,6 +64,8 @@ class MovesContract(ContractBase):
 
     def test_an_empty_or_unknown_queue_gives_nothing(self, driver: Driver) -> None:
         """A worker may listen to queues that nobody has pushed to yet, or to none."""
+        driver.push("default", payload())
+
         assert driver.reserve(["never used"]) is None
         assert driver.reserve([]) is None
 

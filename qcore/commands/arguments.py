@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from types import SimpleNamespace
+from types import GenericAlias, SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import click
@@ -32,11 +32,13 @@ def make_job(job_class: type[Job], words: Sequence[str]) -> Job:
     """
     signature = _signature(job_class)
     wanted = dict(signature.parameters)
-    arguments = _converted(job_class, wanted, _split(words))
+    bound = signature.bind_partial()
+    bound.arguments |= _converted(job_class, wanted, _split(words))
+    if any(each.kind is each.VAR_POSITIONAL for each in wanted.values()):
+        bound.apply_defaults()  # what stands before *args must be there for them to be passed
     try:
         if issubclass(job_class, FunctionCall):
-            return job_class(arguments)
-        bound = inspect.BoundArguments(signature, arguments)  # type: ignore[arg-type] # any mapping serves
+            return job_class(bound.arguments)
         return job_class(*bound.args, **bound.kwargs)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
@@ -75,8 +77,16 @@ def _check_names(job_class: type[Job], wanted: _Parameters, said: Collection[str
     problems = [f"has no parameter {', '.join(unknown)}"] if unknown else []
     problems += [f"needs {', '.join(missing)}"] if missing else []
     if problems:
-        takes = ", ".join(str(each) for each in wanted.values()) or "nothing"
+        takes = ", ".join(_shown(each) for each in wanted.values()) or "nothing"
         raise click.UsageError(f"{job_class.__qualname__} {' and '.join(problems)}; it takes: {takes}")
+
+
+def _shown(parameter: inspect.Parameter) -> str:
+    text = parameter.annotation
+    if not isinstance(text, str):
+        return str(parameter)
+    default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+    return f"{parameter.replace(annotation=parameter.empty, default=parameter.empty)!s}: {text}{default}"
 
 
 def _is_needed(parameter: inspect.Parameter) -> bool:
@@ -116,6 +126,6 @@ def _type(parameter: inspect.Parameter, names: dict[str, Any]) -> Any:  # noqa: 
     holder = SimpleNamespace(__annotations__={"": annotation})
     try:
         wanted = get_type_hints(holder, globalns=names)[""]
-        return tuple[wanted, ...] if parameter.kind is parameter.VAR_POSITIONAL else wanted
+        return GenericAlias(tuple, (wanted, ...)) if parameter.kind is parameter.VAR_POSITIONAL else wanted
     except Exception:  # noqa: BLE001 - a type that only the type checker can see: then only JSON is taken
         return annotation

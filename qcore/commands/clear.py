@@ -12,7 +12,7 @@ from qcore.commands.terminal import escaped
 from qcore.commands.values import QUEUES
 
 
-@click.command(short_help="Remove all jobs from queues.")
+@click.command("clear", short_help="Remove all jobs from queues.")
 @click.argument("connection", required=False)
 @click.option("--queue", "queues", type=QUEUES, help="The queues; else the default one of the connection.")
 @click.option("--force", is_flag=True, help="Do not ask.")

@@ -10,7 +10,7 @@ from qcore.errors import ConfigError
 from qcore.sql import Database, ddl
 
 
-@click.group(name="db", short_help="Make the tables of a database.")
+@click.group(name="db", short_help="Make the tables of a database.", no_args_is_help=False)
 def command() -> None:
     """Make the tables of a database."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qcore.options import JobOptions
 
 
-@click.command(short_help="Push a job from the shell.")
+@click.command("dispatch", short_help="Push a job from the shell.")
 @click.argument("name")
 @click.argument("arguments", nargs=-1, metavar="[KEY=VALUE | KEY:=JSON]...")
 @click.option("--queue", metavar="NAME", help="The queue to push to.")
@@ -65,4 +65,5 @@ def _pushed(app: App, job: Job, options: JobOptions) -> str | None:
         raise
     except Exception as error:
         # A sync connection runs the job here.
-        raise click.ClickException(f"{job.display_name()} raised {type(error).__name__}: {error}") from error
+        reason = app.redactor.text(f"{type(error).__name__}: {error}")
+        raise click.ClickException(f"{job.display_name()} raised {reason}") from error

@@ -30,6 +30,8 @@ def exit_code(run: Callable[[], object], project: Project) -> int:
     except QcoreError as error:
         _say(error, str(error), project)
         return USAGE
+    finally:
+        project.close()
     return result if isinstance(result, int) else 0
 
 

@@ -20,7 +20,7 @@ _LONGEST = 80
 """Characters of an exception in the table."""
 
 
-@click.command(short_help="List the failed jobs.")
+@click.command("failed", short_help="List the failed jobs.")
 @click.option("--queue", metavar="NAME", help="Those of this queue only.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line.")
 @click.option("-v", "verbose", count=True, help="Show the tracebacks, too.")

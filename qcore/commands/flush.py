@@ -9,7 +9,7 @@ from qcore.commands.project import Project, pass_project
 from qcore.commands.values import SECONDS as HOURS
 
 
-@click.command(short_help="Drop all failed jobs, or the old ones.")
+@click.command("flush", short_help="Drop all failed jobs, or the old ones.")
 @click.option("--hours", type=HOURS, metavar="N", help="Only those that failed N hours ago or earlier.")
 @pass_project
 def command(project: Project, hours: float | None) -> None:

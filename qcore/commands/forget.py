@@ -8,7 +8,7 @@ from qcore.commands.listing import say
 from qcore.commands.project import Project, pass_project
 
 
-@click.command(short_help="Drop a failed job.")
+@click.command("forget", short_help="Drop a failed job.")
 @click.argument("job_id", metavar="ID")
 @pass_project
 def command(project: Project, job_id: str) -> None:

@@ -58,7 +58,7 @@ class _Place(NamedTuple):
     """The name of a class."""
 
 
-@click.command(short_help="Write the file of a new job.")
+@click.command("make-job", short_help="Write the file of a new job.")
 @click.argument("name")
 @click.option("--path", "folder", type=click.Path(file_okay=False, path_type=Path), help="The folder; else jobs/.")
 @click.option("--function", is_flag=True, help="Write a function under @job instead of a class.")
@@ -114,12 +114,13 @@ def _target(base: Path, place: _Place) -> Path:
 
 
 def _make_packages(base: Path, place: _Place, *, top: bool) -> None:
-    """Make the folders, and what makes packages of them; a folder that the user named stays as it is."""
+    """Make the folders, and packages of them; a folder of the user's own choice stays as it is."""
     folders = [base.joinpath(*place.folders[:depth]) for depth in range(len(place.folders) + 1)]
     try:
         for folder in folders:
+            as_it_is = folder == base and folder.exists() and not top
             folder.mkdir(parents=True, exist_ok=True)
-            if (top or folder != base) and not (folder / "__init__.py").exists():
+            if not as_it_is and not (folder / "__init__.py").exists():
                 _create(folder / "__init__.py", _PACKAGE, os.O_EXCL)
     except OSError as error:
         raise ConfigError(f"cannot make the folder {folders[-1]}: {error.strerror}") from error

@@ -27,6 +27,7 @@ class Project:
         self.app_spec: str | None = None
         self.config_file: str | None = None
         self.verbosity = 0
+        self._app: App | None = None
 
     def talk(self, verbosity: int) -> None:
         """Add to what ``-v`` said before: it stands before or after the command."""
@@ -46,9 +47,9 @@ class Project:
 
         config = self._configuration()
         look_first_in(config.root)
-        app = self._named(self.app_spec, config) if self.app_spec else App(config)
-        current.set_configured(app)
-        return app
+        self._app = self._named(self.app_spec, config) if self.app_spec else App(config)
+        current.set_configured(self._app)
+        return self._app
 
     def app_with_jobs(self) -> App:
         """Build the App and load the jobs of the project.
@@ -58,6 +59,11 @@ class Project:
         app = self.app()
         load_jobs(app.config.imports, app.config.root, app.config.source)
         return app
+
+    def close(self) -> None:
+        """Close what the App opened."""
+        if self._app is not None:
+            self._app.close()
 
     def _configuration(self) -> Config:
         from qcore.config import Config

@@ -9,7 +9,7 @@ from qcore.commands.project import Project, pass_project
 from qcore.commands.values import SECONDS as HOURS
 
 
-@click.command(short_help="Drop the failed jobs of some time ago.")
+@click.command("prune-failed", short_help="Drop the failed jobs of some time ago.")
 @click.option("--hours", type=HOURS, default=24, show_default=True, metavar="N", help="How long ago.")
 @pass_project
 def command(project: Project, hours: float) -> None:

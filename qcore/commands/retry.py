@@ -31,7 +31,7 @@ class Range(click.ParamType):  # type: ignore[type-arg] # click 8.1 knows none
         return int(first), int(last or first)
 
 
-@click.command(short_help="Push failed jobs anew.")
+@click.command("retry", short_help="Push failed jobs anew.")
 @click.argument("ids", nargs=-1, metavar="[IDS... | all]")
 @click.option("--queue", metavar="NAME", help="All of this queue.")
 @click.option("--range", "ranges", type=Range(), multiple=True, help="Those with these numbers, both included.")
@@ -68,5 +68,6 @@ def _retried(failed: FailedJobs, job_id: str) -> bool:
     if done:
         say(f"{job_id} waits again")
     else:
-        click.echo(f"error: there is no failed job with the id {escaped(job_id)}", err=True)
+        hint = "; a number goes with --range" if job_id.isdigit() else ""
+        click.echo(f"error: there is no failed job with the id {escaped(job_id)}{hint}", err=True)
     return done

@@ -22,7 +22,7 @@ MOST = 100
 """Jobs of one queue that are shown."""
 
 
-@click.command(short_help="Show what is on the queues.")
+@click.command("show", short_help="Show what is on the queues.")
 @click.argument("queue", required=False)
 @click.option("--connection", metavar="NAME", help="The connection to look at.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line.")

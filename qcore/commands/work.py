@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from qcore.app import App
-    from qcore.commands.work_output import Style
+    from qcore.commands.work_lines import Style
     from qcore.limits import WorkerOptions
     from qcore.queue import Queue
     from qcore.worker import Worker
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 A_JOB_FAILED, NOBODY_READS, TOO_MUCH_MEMORY = 1, 1, 12
 
 
-@click.command(short_help="Run jobs.")
+@click.command("work", short_help="Run jobs.")
 @click.argument("connection", required=False)
 @click.option("--once", is_flag=True, help="Run one job, if there is one, and end.")
 @click.option("--stop-when-empty", is_flag=True, help="End when no job is due.")
@@ -66,9 +66,10 @@ def command(project: Project, /, connection: str | None, **given: Any) -> None:
     project.talk(given.pop("verbose"))
     output = _Output(given.pop("as_json"), given.pop("quiet"), project.verbosity)
     once, exit_zero, _ = given.pop("once"), given.pop("exit_zero"), given.pop("daemon")
+    given["backoff"] = _backoff(given["backoff"], given.pop("delay"))
     app = project.app_with_jobs()
     queue = app.connection(connection)
-    options = worker_options(app.config, queue, {**given, "backoff": _backoff(given["backoff"], given.pop("delay"))})
+    options = worker_options(app.config, queue, given)
     check_leases(queue, options)
     with _worker(app, queue, options) as (worker, signals), _talking(app, output, signals):
         if not (output.as_json or output.quiet):
@@ -104,7 +105,6 @@ def _worker(app: App, queue: Queue, options: WorkerOptions) -> Iterator[tuple[Wo
         stop_listening()
         limit.rest()
         worker.runner.close()
-        app.close()
 
 
 @contextmanager

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from qcore.commands.terminal import coloured, escaped, has_colour, local, moment_text, span_text, width
+from qcore.commands.terminal import has_colour
+from qcore.commands.work_lines import Json, Plain, Report, Terminal
 from qcore.events import JobEnded, JobFailed, JobLost, JobProcessed, JobProcessing, JobReleased, JobSkipped
-from qcore.process import memory_in_use
-from qcore.redaction import Redactor, exception_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from qcore.app import App
-    from qcore.delivery import Delivery
+    from qcore.commands.work_lines import Style
     from qcore.events import Event
-
-_LONGEST = 500
-"""Characters of an exception's message in a line."""
-
-
-class Report(NamedTuple):
-    """What is known when a job begins or ends."""
-
-    delivery: Delivery
-    status: str
-    at: float
-    duration: float | None = None
-    error: BaseException | None = None
-    delay: float | None = None
-
+    from qcore.redaction import Redactor
 
 _STATUS: dict[type[Event], str] = {
     JobProcessing: "starting",
@@ -42,16 +26,6 @@ _STATUS: dict[type[Event], str] = {
     JobFailed: "failed",
     JobLost: "lost",
 }
-
-
-class Style(Protocol):
-    """How reports and warnings become lines."""
-
-    def report(self, report: Report) -> Iterator[str]:
-        """Write a job's begin or end."""
-
-    def warning(self, record: logging.LogRecord, at: float) -> Iterator[str]:
-        """Write what qcore has to say beside that."""
 
 
 class Printer:
@@ -105,154 +79,6 @@ class Warnings(logging.Handler):
         """Write it."""
         for line in self._style.warning(record, self._app.clock.now()):
             self._write(line)
-
-
-class Json:
-    """One JSON object a line, without what is empty."""
-
-    def __init__(self, redactor: Redactor) -> None:
-        """Take what hides secrets."""
-        self._redactor = redactor
-
-    def report(self, report: Report) -> Iterator[str]:
-        """Write a job's begin or end."""
-        delivery = report.delivery
-        wrong = report.error is not None or report.status == "lost"
-        yield _json(
-            level="warning" if wrong else "info",
-            id=delivery.id,
-            connection=delivery.connection,
-            queue=delivery.queue,
-            job=delivery.name,
-            status=report.status,
-            attempts=delivery.attempts(),
-            **self._error(report.error),
-            timestamp=_iso(report.at),
-            duration=None if report.duration is None else round(report.duration, 6),
-            delay=report.delay,
-        )
-
-    def warning(self, record: logging.LogRecord, at: float) -> Iterator[str]:
-        """Write what qcore has to say beside that."""
-        error = record.exc_info[1] if record.exc_info else None
-        yield _json(level="warning", **{**self._error(error), "message": record.getMessage()}, timestamp=_iso(at))
-
-    def _error(self, error: BaseException | None) -> dict[str, object]:
-        if error is None:
-            return {}
-        return {"exception": _class_name(error), "message": self._redactor.text(_text_of(error))}
-
-
-def _json(**fields: object) -> str:
-    return json.dumps({name: value for name, value in fields.items() if value not in (None, "")})
-
-
-def _iso(at: float) -> str:
-    return local(at).isoformat(timespec="microseconds")
-
-
-def _class_name(error: BaseException) -> str:
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-class _ForPeople:
-    def __init__(self, redactor: Redactor, verbosity: int) -> None:
-        self._redactor = redactor
-        self._verbosity = verbosity
-
-    def warning(self, record: logging.LogRecord, at: float) -> Iterator[str]:
-        """Write what qcore has to say beside that."""
-        error = record.exc_info[1] if record.exc_info else None
-        yield f"[{moment_text(at)}] {record.levelname}: {escaped(record.getMessage())}{self._in_brackets(error)}"
-        yield from self._traceback(error)
-
-    def _in_brackets(self, error: BaseException | None) -> str:
-        return "" if error is None else f" ({self._in_short(error)})"
-
-    def _in_short(self, error: BaseException) -> str:
-        text = self._redactor.text(_text_of(error))
-        name = type(error).__qualname__
-        return escaped(f"{name}: {text}" if text else name, _LONGEST)
-
-    def _traceback(self, error: BaseException | None) -> Iterator[str]:
-        if error is not None and self._verbosity:
-            for line in exception_text(error, self._redactor).splitlines():
-                yield f"    {escaped(line)}"
-
-    def _details(self, delivery: Delivery) -> str:
-        where = f"{delivery.id} {escaped(delivery.connection)} {escaped(delivery.queue)}"
-        return f"{where} attempt {delivery.attempts()} {memory_in_use():.0f} MB"
-
-
-class Plain(_ForPeople):
-    """Lines for a log: ``[2026-11-21 08:49:56][id] Processing: name``."""
-
-    _VERBS = {  # noqa: RUF012 - never changed
-        "starting": "Processing",
-        "success": "Processed",
-        "skipped": "Skipped",
-        "released": "Released",
-        "failed": "Failed",
-        "lost": "Lost",
-    }
-
-    def report(self, report: Report) -> Iterator[str]:
-        """Write a job's begin or end."""
-        delivery = report.delivery
-        verb, name = self._VERBS[report.status], escaped(delivery.name)
-        details = f" [{self._details(delivery)}]" if self._verbosity else ""
-        head = f"[{moment_text(report.at)}][{escaped(delivery.id)}]"
-        yield f"{head} {verb}: {name}{self._in_brackets(report.error)}{details}"
-        yield from self._traceback(report.error)
-
-
-class Terminal(_ForPeople):
-    """Lines for a terminal: time, job, dots, and what becomes of it at the right side."""
-
-    _WORDS = {  # noqa: RUF012 - never changed
-        "starting": ("RUNNING", "yellow"),
-        "success": ("DONE", "green"),
-        "skipped": ("SKIPPED", "yellow"),
-        "released": ("RELEASED", "yellow"),
-        "failed": ("FAIL", "red"),
-        "lost": ("LOST", "red"),
-    }
-
-    def __init__(self, redactor: Redactor, verbosity: int, *, colour: bool) -> None:
-        """Take what hides secrets, how much to say, and whether to colour it."""
-        super().__init__(redactor, verbosity)
-        self._colour = colour
-
-    def report(self, report: Report) -> Iterator[str]:
-        """Write a job's begin or end."""
-        word, colour = self._WORDS[report.status]
-        head, tail = self._head(report.delivery), self._tail(report)
-        taken = len("  2026-11-21 10:10:11 ") + len(head) + len(tail) + len(word) + 2
-        dots = "." * max(width() - taken, 3)
-        time = self._dressed(moment_text(report.at), "grey")
-        yield f"  {time} {head} {self._dressed(dots, 'grey')} {tail}{self._dressed(word, colour)}"
-        if report.error is not None:
-            yield f"    {self._dressed(self._in_short(report.error), colour)}"
-            yield from self._traceback(report.error)
-
-    def _head(self, delivery: Delivery) -> str:
-        name = escaped(delivery.name)
-        return f"{name} {self._details(delivery)}" if self._verbosity else name
-
-    def _tail(self, report: Report) -> str:
-        took = "" if report.duration is None else f"{span_text(report.duration)} "
-        return f"{took}again in {span_text(report.delay)} " if report.delay else took
-
-    def _dressed(self, text: str, colour: str) -> str:
-        return coloured(text, colour) if self._colour else text
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - an exception of the user's may not even have a text
-        return "(this exception has no readable text)"
 
 
 def style_for(stream: TextIO, redactor: Redactor, verbosity: int, *, as_json: bool) -> Style:

@@ -52,6 +52,24 @@ class DeliversTwice(Broken):
         return found
 
 
+class HandsOutAgain(Broken):
+    """Answers a second call with what it has answered to the first."""
+
+    last: Reservation | None = None
+
+    def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
+        if self.last is not None:
+            again, self.last = self.last, None
+            return again
+        self.last = super().reserve(queues, wait=wait)
+        return self.last
+
+
+class TakesNoQueueForAll(Broken):
+    def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
+        return super().reserve(queues or list(self.memory.queues), wait=wait)
+
+
 class IgnoresDelay(Broken):
     def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
         super().push(queue, payload)
@@ -65,6 +83,11 @@ class IgnoresDelayOfRelease(Broken):
 class IgnoresDelayInBulk(Broken):
     def bulk(self, pushes: Iterable[Push]) -> None:
         super().bulk(push._replace(delay=0) for push in pushes)
+
+
+class ReversesBulk(Broken):
+    def bulk(self, pushes: Iterable[Push]) -> None:
+        super().bulk(reversed(list(pushes)))
 
 
 class RoundsTimeDown(Broken):
@@ -237,6 +260,16 @@ class OverwritesLivePayloads(Broken):
         super().push(queue, payload, delay=delay)
 
 
+class OverwritesLiveEffects(OverwritesLivePayloads):
+    """The same, for what follows a job."""
+
+    def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
+        settled = super().delete(reservation, only_last=only_last)
+        for push in effects.pushes:
+            self.push(*push[:2], delay=push.delay)
+        return settled
+
+
 class PushesEffectsAlways(Broken):
     """Pushes what follows, then looks whether there is something to delete."""
 
@@ -323,3 +356,12 @@ class ForgetsLeasesInNextDue(Broken):
     def next_due(self, queues: Sequence[str]) -> float | None:
         dues = [entry.due for name in queues for entry in self.memory.in_queue(name) if not entry.reserved]
         return min(dues) / 1000 if dues else None
+
+
+class MisstatesItsLease(Broken):
+    def __init__(self, clock: Clock, *, retry_after: float) -> None:
+        super().__init__(clock, retry_after=retry_after / 2)
+
+
+class HasNotWhatItClaims(Broken):
+    extend = None  # type: ignore[assignment]

@@ -28,6 +28,9 @@ CAUGHT: list[Caught] = [
     (broken.LosesOnCrash, DriverContract.test_a_released_payload_comes_back, {}),
     (broken.LosesOnCrash, DriverContract.test_what_was_deleted_is_gone, {"call": "success"}),
     (broken.DeliversTwice, DriverContract.test_a_reserved_payload_is_hidden, {}),
+    (broken.HandsOutAgain, DriverContract.test_a_pushed_payload_is_reserved_and_after_its_delete_it_is_gone, {}),
+    (broken.HandsOutAgain, DriverContract.test_every_payload_goes_to_exactly_one_of_many_threads, {}),
+    (broken.TakesNoQueueForAll, DriverContract.test_an_empty_or_unknown_queue_gives_nothing, {}),
     (broken.DeliversTwice, DriverContract.test_a_lease_is_kept_until_its_end, {}),
     (broken.IgnoresDelay, DriverContract.test_a_delayed_payload_comes_when_it_is_due_and_never_early, {"delay": 0.001}),
     (broken.IgnoresDelay, DriverContract.test_a_delay_that_cannot_be_kept_is_refused, {"delay": float("inf")}),
@@ -38,6 +41,7 @@ CAUGHT: list[Caught] = [
     ),
     (broken.IgnoresDelayOfRelease, DriverContract.test_a_released_payload_is_never_early, {}),
     (broken.IgnoresDelayInBulk, DriverContract.test_bulk_keeps_queues_and_delays, {}),
+    (broken.ReversesBulk, DriverContract.test_bulk_pushes_all_in_order, {}),
     (
         broken.RoundsTimeDown,
         DriverContract.test_a_fraction_of_a_millisecond_is_never_early,
@@ -80,6 +84,7 @@ CAUGHT: list[Caught] = [
     (broken.CannotExtend, DriverContract.test_an_extension_can_be_repeated, {}),
     (broken.ForgetsTheVerdict, DriverContract.test_a_verdict_is_handed_out_until_the_next_release, {}),
     (broken.OverwritesLivePayloads, DriverContract.test_a_second_push_of_a_live_id_changes_nothing, {"place": "ready"}),
+    (broken.OverwritesLiveEffects, DriverContract.test_an_effect_whose_id_is_live_changes_nothing, {}),
     (broken.PushesEffectsAlways, DriverContract.test_the_same_delete_again_has_no_effects, {}),
     (broken.PushesEffectsAlways, DriverContract.test_a_stale_failure_has_no_effects, {}),
     (broken.PushesEffectsAlways, DriverContract.test_a_job_may_be_pushed_anew_in_the_step_that_deletes_it, {}),
@@ -100,6 +105,8 @@ CAUGHT: list[Caught] = [
     (broken.TakesLostForReserved, DriverContract.test_a_lease_that_ran_out_counts_as_ready, {}),
     (broken.ShowsEmptyQueues, DriverContract.test_an_empty_queue_is_not_counted, {}),
     (broken.ForgetsLeasesInNextDue, DriverContract.test_next_due_tells_when_to_look_again, {"place": "reserved"}),
+    (broken.MisstatesItsLease, DriverContract.test_it_says_when_a_reserved_payload_comes_back, {}),
+    (broken.HasNotWhatItClaims, DriverContract.test_the_driver_offers_what_it_claims, {}),
 ]
 
 

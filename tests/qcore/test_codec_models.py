@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
 import json
+import math
 import re
 import subprocess
 import sys
@@ -26,7 +28,7 @@ import pytest
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
 from qcore.codec import JSON, Codec, fields_of, rebuild, remember
-from qcore.errors import PayloadError
+from qcore.errors import ConfigError, PayloadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,8 +69,18 @@ class Point(NamedTuple):
     y: Any = 7
 
 
+class Spot(Point):
+    pass
+
+
 class Colour(Enum):
     RED = 1
+
+    @classmethod
+    def _missing_(cls, value: Any) -> Colour:  # noqa: ANN401 - whatever Enum hands on
+        made = object.__new__(cls)
+        made._name_, made._value_ = "RED", value
+        return made
 
 
 class Rights(Flag):
@@ -109,6 +121,11 @@ class Customer(pydantic.BaseModel):
     @cached_property
     def city(self) -> str:
         return self.home.city
+
+
+class Aliased(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow")
+    a: int = pydantic.Field(alias="b")
 
 
 class Names(pydantic.RootModel[list[str]]):
@@ -230,6 +247,12 @@ class Counted(Line):
         self.count = 3
 
 
+def marked_spot() -> Spot:
+    spot = Spot(1)
+    spot.mark = "!"  # type: ignore[attr-defined]
+    return spot
+
+
 async def fetch() -> None: ...
 
 
@@ -267,6 +290,10 @@ REFUSED: list[tuple[object, str, str]] = [
     (re.compile("a"), "re.Pattern", "make it a dataclass, or pass its fields"),
     (10**4300, "int of more than 4300 digits", "pass hex(...) of it"),
     (datetime(2026, 1, 1, tzinfo=LocalZone()), f"{__name__}.LocalZone", "use zoneinfo.ZoneInfo or datetime.UTC"),
+    (marked_spot(), f"{__name__}.Spot", "call tuple(...) on it"),
+    (Colour(2), f"is not a member of {__name__}:Colour", "define it there"),
+    (Aliased.model_validate({"a": 1, "b": 2}), "an extra value under the name of a field", "rename it"),
+    (Address.model_construct(), f"{__name__}:Address has no value for its field 'street'", "set it"),
     (Derived(), f"{__name__}:Derived is also a dict", "hold that in a field"),
     (Unset(), f"{__name__}:Unset has no value for its field 'lines'", "set it"),
     (Counted(), f"{__name__}:Counted holds 'count'", "declare it"),
@@ -302,6 +329,7 @@ def test_a_coroutine_is_met_with_the_question_about_await() -> None:
         ({"n": Point(1, object())}, "", "n.y: object"),
         ({"n": {Colour.RED: object()}}, "", "n[Colour]: object"),
         ({"n": {object()}}, "", "n[0]: object"),
+        ({"n": {"big": 10**4300}}, "", "n.big: an int"),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )
@@ -313,6 +341,24 @@ def test_a_value_that_holds_itself_is_told_so() -> None:
     loop: dict[str, Any] = {"a": [1]}
     loop["a"].append(SimpleNamespace(back=loop))
     assert refusal({"top": loop}).startswith("top.a[1].back: refers to itself")
+
+
+@pytest.mark.parametrize("limits", [{"max_bytes": 0}, {"max_depth": 0}, {"max_depth": 201}])
+def test_limits_that_cannot_be_kept_are_refused(limits: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(limits))):
+        Codec(**limits)
+
+
+def test_too_many_bytes_are_refused_with_both_numbers() -> None:
+    assert b'"12345678"' == Codec(max_bytes=10).dumps("12345678", what="ImportCsv")
+    with pytest.raises(PayloadError, match=r"payload of ImportCsv takes 11 bytes, the limit is 10: .*max_bytes"):
+        Codec(max_bytes=10).dumps("123456789", what="ImportCsv")
+
+
+@pytest.mark.parametrize("structure", [object(), math.nan, 10**5000, {"a": {1}}], ids=["object", "nan", "int", "set"])
+def test_what_is_not_json_is_not_written(structure: JSON) -> None:
+    with pytest.raises(PayloadError, match="ImportCsv cannot be written as JSON"):
+        codec.dumps(structure, what="ImportCsv")
 
 
 @dataclass
@@ -331,6 +377,7 @@ class Mail:
         (Order, {"lines": [], "gone": 1}, Order([])),
         (Stepped, {"value": 8}, Stepped(4)),
         (Seat, {"row": 3, "_taken": True, "gone": 1}, Seat(3, taken=True)),
+        (Seat, {"row": 3}, Seat(3)),
         (Address, {"street": "x", "gone": 1}, Address(street="x")),
         (Customer, {"home": Address(street="x"), "new": 1}, Customer(home=Address(street="x"), new=1)),  # type: ignore[call-arg]
         (Point, {"x": 1, "gone": 2}, Point(1)),
@@ -351,6 +398,14 @@ def test_restoring_runs_no_code_of_the_class() -> None:
 def test_a_missing_field_without_default_is_named(cls: type, name: str) -> None:
     with pytest.raises(PayloadError, match=rf"SendMail: .* no '{name}', and .*{cls.__name__} has no default"):
         rebuild(cls, {}, path="SendMail")
+
+
+@pytest.mark.parametrize("command", [{"$date": "2026-01-01"}, {"$float": "nan"}, {"$tuple": [1]}])
+def test_a_state_that_is_none_is_a_payload_error(command: JSON) -> None:
+    state: Any = codec.decode(command)
+    for cls in (Order, LocalZone):
+        with pytest.raises(PayloadError, match="SendMail: "):
+            rebuild(cls, state, path="SendMail")
 
 
 def test_a_plain_class_gets_its_attributes_back_and_nothing_else_happens() -> None:
@@ -500,11 +555,24 @@ def test_a_damaged_value_is_told_with_its_path(structure: JSON, reason: str) -> 
     assert message.startswith(f"SendMail.items[1].x: {reason}")
 
 
-def test_decoding_too_deep_is_a_payload_error() -> None:
+def test_a_stack_without_room_is_a_payload_error() -> None:
+    value: object = 1
+    for _ in range(60):
+        value = [value]
+
+    def dive(levels: int) -> object:
+        return dive(levels - 1) if levels else codec.encode(value)
+
+    with pytest.raises(PayloadError, match="is nested too deeply"):
+        dive(sys.getrecursionlimit() - len(inspect.stack()) - 40)
+
+
+@pytest.mark.parametrize("tag", [None, "$tuple"])
+def test_decoding_too_deep_is_a_payload_error(tag: str | None) -> None:
     structure: JSON = []
     for _ in range(5000):
-        structure = [structure]
-    assert "nested too deeply" in decode_refusal(structure)
+        structure = [structure] if tag is None else {tag: [structure]}
+    assert "the value: is nested too deeply" in decode_refusal(structure)
 
 
 def test_the_codec_loads_no_library_for_types_nobody_uses() -> None:

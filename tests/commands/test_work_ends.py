@@ -1,0 +1,155 @@
+"""``qcore work`` as a real process: signals, time limits and crashes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.commands.conftest import PATIENCE
+
+if TYPE_CHECKING:
+    from tests.commands.conftest import Cli, Project
+
+
+@pytest.fixture
+def gate(project: Project) -> str:
+    """What the job ``Waits`` waits for: it ends when the test opens this pipe and closes it."""
+    path = project.root / "go"
+    os.mkfifo(path)
+    return str(path)
+
+
+def open_gate(gate: str) -> None:
+    with open(gate, "w"):  # noqa: PTH123 - a pipe
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize("how", [(), ("--once",)], ids=["daemon", "once"])
+def test_a_signal_lets_the_job_finish_and_ends_with_0(
+    project: Project, cli: Cli, gate: str, number: signal.Signals, how: tuple[str, ...]
+) -> None:
+    cli("dispatch", "Waits")
+    cli("dispatch", "Greet", "name=bob")
+
+    with project.start("work", *how) as running:
+        running.wait_for("started 1\n")
+        running.process.send_signal(number)
+        open_gate(gate)
+        finished = running.finish()
+
+    assert (0, "") == (finished.code, finished.err)
+    assert "finished\n" in finished.out
+    assert "Processed: Waits" in finished.out
+    assert (1, 0, 0) == project.counts()
+
+
+def test_a_second_sigterm_gives_the_job_back_and_ends_with_0(project: Project, cli: Cli, gate: str) -> None:
+    cli("dispatch", "Waits")
+
+    with project.start("work") as running:
+        running.wait_for("started 1\n")
+        running.process.terminate()
+        while not running.says("Released: Waits", within=0.05):
+            running.process.terminate()  # again and again: two in a moment may arrive as one
+        finished = running.finish()
+
+    assert (0, "") == (finished.code, finished.err)
+    assert "Released: Waits" in finished.out
+    assert "finished" not in finished.out
+    assert (1, 0, 0) == project.counts()
+    assert [0] == [each.attempts for each in project.listed()]
+
+
+def test_an_idle_worker_ends_on_a_signal(project: Project, cli: Cli) -> None:
+    cli("dispatch", "Greet", "name=bob")
+
+    with project.start("work", "--sleep", "1000") as running:
+        running.wait_for("Processed: Greet\n")
+        running.process.send_signal(signal.SIGTERM)
+        finished = running.finish()
+
+    assert (0, "") == (finished.code, finished.err)
+
+
+def test_a_worker_that_nobody_reads_ends_after_its_job(project: Project, cli: Cli) -> None:
+    for name in ("bob", "eve"):
+        cli("dispatch", "Greet", f"name={name}")
+
+    with project.start("work") as running:
+        assert running.process.stdout is not None
+        running.process.stdout.close()
+        assert 1 == running.process.wait(PATIENCE)
+        assert running.process.stderr is not None
+        assert "" == running.process.stderr.read()
+
+    assert (1, 0, 0) == project.counts()
+
+
+# Time limits and crashes.
+
+SLOW = """
+    from qcore import Job
+
+    class Slow(Job, timeout=0.3):
+        def handle(self) -> None:
+            try:
+                open("never").read()  # a named pipe that nobody writes to
+            finally:
+                print("cleaned up", flush=True)
+"""
+
+
+@pytest.fixture
+def slow(project: Project, cli: Cli) -> None:
+    project.write("jobs/slow.py", SLOW)
+    os.mkfifo(project.root / "never")
+    cli("dispatch", "Slow")
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_job_over_its_time_limit_is_released_while_tries_are_left(project: Project) -> None:
+    finished = project.run("work", "--once", "--json", "--tries", "2", "--backoff", "30")
+
+    assert 1 == finished.code
+    _, clean_up, ending = finished.out.splitlines()
+    assert "cleaned up" == clean_up
+    assert '"status": "released"' in ending
+    assert '"exception": "qcore.errors.TimeoutExceededError"' in ending
+    assert (0, 1, 0) == project.counts()
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_job_over_its_time_limit_fails_when_no_tries_are_left(project: Project, cli: Cli) -> None:
+    cli("dispatch", "Greet", "name=bob")
+
+    finished = project.run("work", "--stop-when-empty")
+
+    assert 1 == finished.code
+    assert "Failed: Slow (TimeoutExceededError: Slow ran longer than its 0.3 seconds)" in finished.out
+    assert "hello bob" in finished.out
+    assert ["qcore.errors.TimeoutExceededError: Slow ran longer than its 0.3 seconds"] == project.failures()
+
+
+def test_a_job_whose_worker_was_killed_runs_again_as_attempt_2(project: Project, cli: Cli, gate: str) -> None:
+    project.write("qcore.toml", "[connections.database]\nretry_after = 1\n[worker]\ntries = 2\ntimeout = 0.9")
+    project.write("jobs/patient.py", "from jobs.examples import Waits\n\nclass Patient(Waits, timeout=0):\n    pass\n")
+    cli("dispatch", "Patient")
+
+    with project.start("work") as first:
+        first.wait_for("started 1\n")
+        first.process.kill()
+        assert -signal.SIGKILL == first.finish().code
+    assert (0, 0, 1) == project.counts()
+
+    with project.start("work", "--drain") as second:
+        second.wait_for("started 2\n")
+        open_gate(gate)
+        finished = second.finish()
+
+    assert 0 == finished.code
+    assert "Processed: Patient" in finished.out
+    assert (0, 0, 0) == project.counts()

@@ -1,0 +1,177 @@
+"""Every delivery has one line for its begin and one for its end, in every style."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any
+
+import pytest
+
+from qcore import App, Config, Job, WorkerOptions
+from qcore.commands.work_lines import Json, Plain, Style, Terminal
+from qcore.commands.work_output import Printer, listen
+from qcore.events import JobFailing, JobProcessing
+from qtest.clock import FrozenClock
+
+FORTY_TWO_MILLISECONDS = 0.042
+
+
+class Acts(Job):
+    """Does what its name says, in 42 ms."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def handle(self) -> None:
+        acting.clock.advance(FORTY_TWO_MILLISECONDS)
+        acting.do(self)
+
+
+class Hostile(Exception):  # noqa: N818 - as users do
+    def __str__(self) -> str:
+        raise RuntimeError("no text for you")
+
+
+class Stage:
+    """An app whose deliveries are written down."""
+
+    def __init__(self) -> None:
+        self.clock = FrozenClock()
+        self.app = App(Config(default="memory"), clock=self.clock)
+        self.lines: list[str] = []
+
+    def do(self, job: Acts) -> None:
+        match job.what:
+            case "raise":
+                raise ValueError("password=hunter2")
+            case "raise much":
+                raise ValueError("x" * 1_000_000)
+            case "raise hostile":
+                raise Hostile
+            case "release":
+                job.release(5)
+            case "fail":
+                job.fail("on purpose")
+            case "lose":
+                self.clock.advance(1000)
+                assert self.app.connection().driver.reserve(["default"])
+                raise ValueError("late")
+
+    def run(self, what: str, style: Style, **options: Any) -> list[str]:
+        listen(self.app, style, self.lines.append)
+        self.app.dispatch(Acts(what))
+        self.app.worker(options=WorkerOptions(timeout=0, **options)).run_next_job()
+        return self.lines
+
+
+acting: Stage
+
+
+@pytest.fixture(autouse=True)
+def stage() -> Stage:
+    global acting  # noqa: PLW0603 - jobs hold data only, so what they act on is here
+    acting = Stage()
+    return acting
+
+
+def last(lines: list[str]) -> dict[str, Any]:
+    assert 2 == len(lines)
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
+CASES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("nothing", {}, {"level": "info", "status": "success"}, "Processed: Acts"),
+    ("release", {}, {"level": "info", "status": "released", "delay": 5}, "Released: Acts"),
+    (
+        "raise",
+        {"tries": 2, "backoff": 7},
+        {"level": "warning", "status": "released", "delay": 7, "exception": "ValueError"},
+        "Released: Acts (ValueError: password=[redacted])",
+    ),
+    (
+        "raise",
+        {},
+        {"level": "warning", "status": "failed", "message": "password=[redacted]"},
+        "Failed: Acts (ValueError: password=[redacted])",
+    ),
+    (
+        "fail",
+        {},
+        {"status": "failed", "exception": "qcore.errors.ManuallyFailedError", "message": "on purpose"},
+        "Failed: Acts (ManuallyFailedError: on purpose)",
+    ),
+    ("lose", {}, {"level": "warning", "status": "lost", "message": "late"}, "Lost: Acts (ValueError: late)"),
+    (
+        "raise hostile",
+        {},
+        {"status": "failed", "message": "(this exception has no readable text)"},
+        "Failed: Acts (Hostile: (this exception has no readable text))",
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "options", "expected"), [case[:3] for case in CASES])
+def test_every_end_has_its_object(stage: Stage, what: str, options: dict[str, Any], expected: dict[str, Any]) -> None:
+    ending = last(stage.run(what, Json(stage.app.redactor), **options))
+
+    assert expected.items() <= ending.items()
+
+
+@pytest.mark.parametrize(("what", "options", "expected"), [(case[0], case[1], case[3]) for case in CASES])
+def test_every_end_has_its_line(stage: Stage, what: str, options: dict[str, Any], expected: str) -> None:
+    lines = stage.run(what, Plain(stage.app.redactor, 0), **options)
+
+    assert ["Processing: Acts", expected] == [re.sub(r"^\[.*?\]\[.*?\] ", "", line) for line in lines]
+
+
+def test_a_job_that_is_not_run_is_skipped(stage: Stage) -> None:
+    stage.app.listen(JobProcessing, lambda event: event.delivery.delete())
+
+    assert "skipped" == last(stage.run("raise", Json(stage.app.redactor)))["status"]
+
+
+def test_a_job_that_was_kept_from_failing_is_released(stage: Stage) -> None:
+    stage.app.listen(JobFailing, lambda _: False)
+
+    ending = last(stage.run("raise", Json(stage.app.redactor)))
+
+    assert ("released", 1) == (ending["status"], ending["delay"])
+
+
+def test_json_says_when_and_how_long(stage: Stage) -> None:
+    ending = last(stage.run("nothing", Json(stage.app.redactor)))
+
+    assert FORTY_TWO_MILLISECONDS == ending["duration"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d", ending["timestamp"])
+    assert not {None, ""} & set(ending.values())
+
+
+def test_a_terminal_line_fits_even_when_the_name_does_not(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+
+    running, ended = stage.run("nothing", Terminal(stage.app.redactor, 0, colour=False))
+
+    assert running.endswith(" Acts ... RUNNING")
+    assert ended.endswith(" Acts ... 42.00ms DONE")
+
+
+def test_a_long_message_is_cut_in_a_line(stage: Stage) -> None:
+    _, line = stage.run("raise much", Plain(stage.app.redactor, 0))
+
+    assert len(line) < 700
+
+
+def test_a_printer_is_silent_after_nobody_reads() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    heard: list[str] = []
+
+    with os.fdopen(writer, "w") as stream:
+        write = Printer(stream, lambda: heard.append("broken"))
+        write("one")
+        write("two")
+
+    assert ["broken"] == heard
