@@ -7,7 +7,7 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from benchmarks.measure import Measure, Target, best
 from benchmarks.noop import Noop, app_on
@@ -22,11 +22,6 @@ SHORT = 100
 _TARGET = Target(2)
 
 
-class _Times(NamedTuple):
-    median: float
-    p99: float
-
-
 def measure(effort: Effort) -> Iterator[Measure]:
     """Reserve with many and with few waiting, in turn."""
     with tempfile.TemporaryDirectory() as folder:
@@ -35,14 +30,19 @@ def measure(effort: Effort) -> Iterator[Measure]:
         with closing(many), closing(few):
             _fill(many, effort.waiting, effort)
             _fill(few, SHORT, effort)
-            long, short = _Samples(many, effort.jobs // 4), _Samples(few, effort.jobs // 4)
-            found = best({"few": short.take, "many": long.take}, effort.rounds, effort.note)
+            long, short = _Samples(many, effort.jobs), _Samples(few, effort.jobs)
+            found = best({"few": short.take, "many": long.take}, _rounds(effort), effort.note)
     what = f"SQLite: reserve with {effort.waiting} waiting"
     beside = f"with {SHORT} waiting"
     yield Measure(
         name=f"{what}, median", ours=found["many"], bare=found["few"], unit="us", beside=beside, target=_TARGET
     )
     yield Measure(name=f"{what}, p99", ours=long.p99, bare=short.p99, unit="us", beside=beside, target=_TARGET)
+
+
+def _rounds(effort: Effort) -> int:
+    """A few long rounds: what is rare must happen in each of them."""
+    return max(effort.rounds // 5, 1)
 
 
 def _fill(app: App, count: int, effort: Effort) -> None:
@@ -58,7 +58,7 @@ class _Samples:
 
     def __init__(self, app: App, count: int) -> None:
         self._app = app
-        self._count = max(count, 2)
+        self._count = count
         self.p99 = float("inf")
         """The best of all rounds."""
 

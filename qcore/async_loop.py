@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import threading
+import weakref
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from qcore.errors import TimeLimitReached
@@ -12,6 +13,7 @@ from qcore.errors import TimeLimitReached
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable
+    from contextvars import Context
 
 logger = logging.getLogger("qcore")
 
@@ -26,9 +28,12 @@ class AsyncLoop:
         """Begin without a loop: the first coroutine makes it."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._job: asyncio.Task[object] | None = None
+        self._is_cancelled = False
 
-    def run(self, awaitable: Awaitable[object], seconds: float | None) -> object:
+    def run(self, awaitable: Awaitable[object], seconds: float | None, context: Context | None = None) -> object:
         """Run one coroutine and give what it returned; it is cancelled after that many seconds (None or 0: never).
+
+        It runs in ``context``, or in a copy of this one.
 
         :raises TimeLimitReached: when it was cancelled for that.
         """
@@ -37,12 +42,13 @@ class AsyncLoop:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return self._run(awaitable, seconds)
+            return self._run(awaitable, seconds, context)
         # A job run in place by code that is itself async: its loop cannot be entered twice.
-        return _in_thread(awaitable, seconds)
+        return _in_thread(awaitable, seconds, context or copy_context())
 
     def cancel(self) -> None:
-        """Cancel what runs, from another thread."""
+        """Cancel what runs, or is about to run, from another thread."""
+        self._is_cancelled = True
         loop, job = self._loop, self._job
         if loop is not None and job is not None:
             loop.call_soon_threadsafe(job.cancel)
@@ -57,17 +63,24 @@ class AsyncLoop:
         finally:
             loop.close()
 
-    def __del__(self) -> None:
-        # For those who step a worker and never close it: the loop's own clean-up would do this with a warning.
-        if self._loop is not None and not self._loop.is_running():
-            self._loop.close()
-
-    def _run(self, awaitable: Awaitable[object], seconds: float | None) -> object:
+    def _opened(self) -> asyncio.AbstractEventLoop:
         import asyncio
 
-        loop = self._loop = self._loop or asyncio.new_event_loop()
-        job = self._job = loop.create_task(awaitable if asyncio.iscoroutine(awaitable) else _awaited(awaitable))
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            # For those who step a worker and never close it: the loop's own clean-up would do this with a warning.
+            weakref.finalize(self, _close_quietly, self._loop)
+        return self._loop
+
+    def _run(self, awaitable: Awaitable[object], seconds: float | None, context: Context | None) -> object:
+        import asyncio
+
+        loop = self._opened()
+        coroutine = awaitable if asyncio.iscoroutine(awaitable) else _awaited(awaitable)
+        job = self._job = loop.create_task(coroutine, context=context)
         deadline = _Deadline(loop, job, seconds)
+        if self._is_cancelled:
+            job.cancel()
         try:
             return loop.run_until_complete(job)
         except BaseException as error:
@@ -100,6 +113,11 @@ class AsyncLoop:
             job._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - said here, once
             loop.close()
             logger.warning("an async job did not end when it was cancelled; its event loop is dropped")
+
+
+def _close_quietly(loop: asyncio.AbstractEventLoop) -> None:
+    if not loop.is_running():
+        loop.close()
 
 
 async def _awaited(awaitable: Awaitable[object]) -> object:
@@ -139,15 +157,14 @@ class _Deadline:
             timer.cancel()
 
 
-def _in_thread(awaitable: Awaitable[object], seconds: float | None) -> object:
+def _in_thread(awaitable: Awaitable[object], seconds: float | None, context: Context) -> object:
     returned: list[object] = []
     raised: list[BaseException] = []
     loop = AsyncLoop()
-    context = contextvars.copy_context()
 
     def run() -> None:
         try:
-            returned.append(context.run(loop.run, awaitable, seconds))
+            returned.append(loop.run(awaitable, seconds, context))
         except BaseException as error:  # noqa: BLE001 - carried to the thread that waits
             raised.append(error)
         finally:
@@ -155,8 +172,8 @@ def _in_thread(awaitable: Awaitable[object], seconds: float | None) -> object:
 
     # A daemon: when this thread gives up on it, it shall not keep the process alive.
     thread = threading.Thread(target=run, name="qcore-async-job", daemon=True)
-    thread.start()
     try:
+        thread.start()
         thread.join()
     except BaseException:
         loop.cancel()

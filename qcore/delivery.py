@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING
 
 from qcore.errors import ManuallyFailedError, NotRunningError
@@ -22,7 +22,7 @@ class Delivery:
     when the job has returned. ``fail`` beats the others; of the others the last call counts.
     """
 
-    __slots__ = ("_clock", "body", "connection", "deleted", "error", "job", "release_delay", "reservation")
+    __slots__ = ("_clock", "body", "connection", "context", "deleted", "error", "job", "release_delay", "reservation")
 
     def __init__(self, connection: str, reservation: Reservation, clock: Clock) -> None:
         """Begin with nothing decided."""
@@ -35,6 +35,9 @@ class Delivery:
         self.release_delay: float | None = None
         self.deleted = False
         self.error: BaseException | None = None
+        self.context = copy_context()
+        """Where code of the job runs: what it sets in context variables is gone with the delivery."""
+        self.context.run(_current.set, self)
         self._clock = clock
 
     @property
@@ -104,7 +107,3 @@ def of(job: Job) -> Delivery | None:
     """Give the delivery of that very job, None when it is not being run."""
     delivery = _current.get()
     return delivery if delivery is not None and delivery.job is job else None
-
-
-enter = _current.set
-leave = _current.reset

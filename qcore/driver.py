@@ -75,8 +75,10 @@ class Driver(Protocol):
     """Seconds after which a reserved payload that was not settled comes back."""
     shared: bool
     """True when another process can read what is pushed here."""
-    home: object
-    """Where the payloads live. A store with the same ``home`` is written in the same atomic step."""
+
+    @property
+    def home(self) -> object:
+        """Where the payloads live. A store with the same ``home`` is written in the same atomic step."""
 
     def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
         """Store the payload; it may be reserved ``delay`` seconds from now.

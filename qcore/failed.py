@@ -30,8 +30,9 @@ class FailedJob(NamedTuple):
 class FailedStore(Protocol):
     """Keeps failed jobs, one record for an id."""
 
-    home: object
-    """The backend it lives in; see ``Driver.home``."""
+    @property
+    def home(self) -> object:
+        """The backend it lives in; see ``Driver.home``."""
 
     def add(self, record: FailedJob) -> None:
         """Keep the record under a new number; an older one with the same id is replaced."""

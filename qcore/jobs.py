@@ -28,6 +28,11 @@ class Definition(NamedTuple):
     given: JobOptions
     """The options said on this very class, without those of its bases."""
 
+    @property
+    def short_name(self) -> str:
+        """The name without its module."""
+        return self.name.rpartition(":")[2] or self.name
+
 
 class Job:
     """Base of all jobs: subclass it, keep arguments as attributes, write ``handle``.
@@ -102,7 +107,7 @@ class Job:
 
     def display_name(self) -> str:
         """What to call the job in front of people."""
-        return type(self).__job__.name.rpartition(":")[2]
+        return type(self).__job__.short_name
 
     def prepare_for_dispatch(self) -> bool | None:
         """Look at the job before it is pushed; return False to drop it silently."""

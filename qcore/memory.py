@@ -69,7 +69,7 @@ class MemoryQueue:
         waiting, leases = self.waiting, self.leases
         while waiting and waiting[0][2].due != waiting[0][0]:
             heappop(waiting)
-        while leases and (leases[0][2].due != leases[0][0] or not leases[0][2].reserved):
+        while leases and leases[0][2].due != leases[0][0]:
             heappop(leases)
         if leases and (not waiting or leases[0] < waiting[0]):
             return leases[0]
@@ -111,15 +111,11 @@ class MemoryQueue:
     def sweep(self) -> None:
         """Keep the heaps no larger than twice what lives in them."""
         if len(self.leases) > 2 * self.held + _SLACK:
-            self.leases = list({id(node[2]): node for node in self.leases if _is_lease(node)}.values())
+            self.leases = list({id(node[2]): node for node in self.leases if node[2].due == node[0]}.values())
             heapify(self.leases)
         if len(self.waiting) > 2 * (self.size - self.held) + _SLACK:
             self.waiting = [node for node in self.waiting if node[2].due == node[0]]
             heapify(self.waiting)
-
-
-def _is_lease(node: Node) -> bool:
-    return node[2].reserved and node[2].due == node[0]
 
 
 class Memory:

@@ -17,7 +17,7 @@ class Done(NamedTuple):
     """The job ran and is gone."""
 
     late: bool = False
-    """The lease had passed to another worker; the success was accepted all the same."""
+    """The lease had passed to another worker, which may run the job too, or has ended it already."""
 
 
 class Skipped(NamedTuple):

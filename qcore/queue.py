@@ -236,10 +236,9 @@ def _make_plan(job: Job) -> _Plan:
         if not callable(getattr(job, hidden)):
             message = f"the field {hidden!r} of {job_class.__qualname__} hides the method {hidden}(): rename the field"
             raise JobDefinitionError(message)
-    name = job_class.__job__.name
     return _Plan(
-        name=name,
-        display_name=name.rpartition(":")[2],
+        name=job_class.__job__.name,
+        display_name=job_class.__job__.short_name,
         displays=job_class.display_name is not Job.display_name,
         prepares=job_class.prepare_for_dispatch is not Job.prepare_for_dispatch,
         expires=job_class.retry_until is not Job.retry_until,

@@ -9,7 +9,6 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qcore import delivery as deliveries
 from qcore import payload
 from qcore.async_loop import GRACE, AsyncLoop
 from qcore.delivery import Delivery
@@ -200,31 +199,28 @@ class Runner:
 
     def call(self, delivery: Delivery, function: Callable[..., object], timeout: float, *args: object) -> object:
         """Run code of the user under its time limit, to its end if it is async; give what it returned."""
-        token = deliveries.enter(delivery)
         try:
             with self._time_limit.enforce(timeout):
                 # Innermost: a signal that raises while the limit is being set or lifted would leave it behind.
                 try:
                     self.in_user_code = True
-                    result = function(*args)
+                    result = delivery.context.run(function, *args)
                 finally:
                     self.in_user_code = False
-            return None if result is None else self._finished(result, timeout)
+            return None if result is None else self._finished(delivery, result, timeout)
         except TimeLimitReached as reached:
             if reached.args and reached.args[0] is not self._time_limit:
                 raise  # the limit of a job around this one, which runs this one in place
             raise _OutOfTime from reached
-        finally:
-            deliveries.leave(token)
 
-    def _finished(self, result: object, timeout: float) -> object:
+    def _finished(self, delivery: Delivery, result: object, timeout: float) -> object:
         if inspect.isawaitable(result):
             # The loop cancels at the deadline; the alarm is there for code that blocks the loop, and is late enough
             # not to meet the loop while it gives a job up.
             with self._time_limit.enforce(timeout + 3 * GRACE if timeout else None):
                 try:
                     self.in_user_code = True
-                    return self._loop.run(result, timeout)
+                    return self._loop.run(result, timeout, delivery.context)
                 finally:
                     self.in_user_code = False
         if inspect.isgenerator(result) or inspect.isasyncgen(result):
@@ -299,7 +295,13 @@ class Runner:
         """Start anew: a failed job that is retried bears the same id."""
         over = isinstance(outcome, Failed) or (isinstance(outcome, Done) and delivery.attempts() > 1)
         if over and not self._defaults.errors_are_final:
-            self._store().forget(_EXCEPTIONS.format(delivery.id))
+            try:
+                self._store().forget(_EXCEPTIONS.format(delivery.id))
+            except DriverError as error:
+                # The job is settled, and this is only cleaned up earlier than by itself.
+                logger.warning(
+                    "the exceptions of %s (%s) stay counted for a day: %s", delivery.name, delivery.id, error
+                )
 
     def _backoff(self, delivery: Delivery, body: Body) -> float | Sequence[float]:
         own = self._own_backoff(delivery, delivery.job) if delivery.job is not None else None

@@ -81,11 +81,12 @@ class Settlement:
 
     def _delete(self, delivery: Delivery, decided: Done | Skipped) -> Outcome:
         settled = self._driver.delete(delivery.reservation)
-        if settled is Settled.LATE and isinstance(decided, Done):
-            return Done(late=True)
+        if settled is Settled.DONE:
+            return decided
         if settled is Settled.STALE:
             return Lost(decided)
-        return decided
+        # LATE: another worker has it too. GONE: another one has ended it already. It ran here all the same.
+        return Done(late=True) if isinstance(decided, Done) else decided
 
     def _release(self, delivery: Delivery, decided: Released) -> Outcome:
         settled = self._driver.release(delivery.reservation, delay=decided.delay, count=decided.counted)

@@ -11,10 +11,12 @@ from typing import Protocol
 class Store(Protocol):
     """Short strings under short keys, each with a time to live in seconds (None: for ever)."""
 
-    home: object
-    """The backend it lives in; see ``Driver.home``."""
     shared: bool
     """True when another process sees what is written here."""
+
+    @property
+    def home(self) -> object:
+        """The backend it lives in; see ``Driver.home``."""
 
     def get(self, key: str) -> str | None:
         """Read a value; None when there is none or its time is over."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import threading
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from qcore.errors import ConfigError, TimeLimitReached
@@ -24,9 +26,6 @@ _SLACK = 4
 
 _SHORTLY = 0.002
 """Seconds after which to try again what was not possible now."""
-
-_STDERR = 2
-"""As a number: the job may have closed or replaced ``sys.stderr``."""
 
 _OURS = ("qcore.time_limit", "qcore.drivers.", "qcore.stores.", "qcore.memory", "qcore.sql.")
 """Code that a job may call but that is none of its own: interrupted halfway, a queue would be damaged."""
@@ -199,4 +198,13 @@ class _Watchdog:
 
     def _fire_at(self, moment: float) -> None:
         self._fires_at = moment
-        faulthandler.dump_traceback_later(max(moment - self._clock.monotonic(), 0.001), exit=True, file=_STDERR)
+        faulthandler.dump_traceback_later(max(moment - self._clock.monotonic(), 0.001), exit=True, file=_stderr())
+
+
+@cache
+def _stderr() -> int:
+    """A file descriptor of our own: a job may close or replace the other, and then 2 could be anybody's file."""
+    try:
+        return os.dup(2)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY)

@@ -238,6 +238,5 @@ class Worker:
 
 
 def _is_error(outcome: Outcome) -> bool:
-    if isinstance(outcome, Released):
-        return outcome.error is not None
-    return isinstance(outcome, Failed | Lost)
+    ended = outcome.intended if isinstance(outcome, Lost) else outcome
+    return isinstance(ended, Failed | Released) and ended.error is not None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qcore.clock import SystemClock
+from qcore.driver import Extendable
 from qtest.contract_base import ContractBase, needs, payload, pushed_and_reserved
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from qtest.clock import FrozenClock
 
 PATIENCE = 60
-"""Seconds of real time that a wait lasts at most. A wait that works ends at once; one that lasts half of it does not."""
+"""Seconds of real time that a wait lasts at most. One that works ends at once, long before half of it is over."""
 
 
 class WaitingContract(ContractBase):
@@ -41,6 +42,13 @@ class WaitingContract(ContractBase):
 
         assert driver.reserve(["default"], wait=wait) is None
         assert wait == pytest.approx(clock.now() - before, abs=0.000_01)
+
+    @needs("virtual_clock", "waits")
+    def test_it_gives_up_where_floating_point_misses_the_end(self, driver: Driver, clock: FrozenClock) -> None:
+        """0.1 + 0.2 is more than 0.3: what is left of the wait then can never be slept."""
+        clock.advance(0.1)
+
+        assert driver.reserve(["default"], wait=0.2) is None
 
     @needs("virtual_clock", "waits")
     @pytest.mark.parametrize("delay", [0.001, 0.07, 2, 3])
@@ -99,6 +107,18 @@ class WaitingContract(ContractBase):
         found = _meanwhile(lambda: driver.reserve(["default"], wait=PATIENCE), lambda: driver.release(held))
 
         assert (found and found.payload) == held.payload
+
+    @needs("waits", "extend")
+    def test_it_wakes_for_a_lease_that_is_cut_short(self) -> None:
+        """A supervisor that knows of a death gives the job away at once."""
+        driver = self.make_driver(SystemClock())
+        assert isinstance(driver, Extendable)
+        extend = driver.extend
+        held = pushed_and_reserved(driver)
+
+        found = _meanwhile(lambda: driver.reserve(["default"], wait=PATIENCE), lambda: extend(held, 0.01))
+
+        assert (found and found.attempts) == 2
 
     @needs("waits")
     def test_it_wakes_for_a_push_that_is_due_before_what_it_waits_for(self) -> None:

@@ -28,21 +28,20 @@ class DatabaseDriver:
 
     def __init__(self, home: Database, clock: Clock, *, retry_after: float = 90) -> None:
         """Use the tables of ``home``; nothing is opened before the first call."""
-        self.home: object = home
-        self._home = home
+        self.home = home
         self.retry_after = retry_after
         self._clock = clock
 
     def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
         """Store a payload, due in ``delay`` seconds."""
-        self._home.connection().changed(self._home.statements.push, **self._row(Push(queue, payload, delay)))
+        self.home.connection().changed(self.home.statements.push, **self._row(Push(queue, payload, delay)))
 
     def bulk(self, pushes: Iterable[Push]) -> None:
         """Store all, in order, in one transaction."""
         rows = [self._row(push) for push in pushes]
-        connection = self._home.connection()
+        connection = self.home.connection()
         with connection.transaction():
-            connection.many(self._home.statements.push, rows)
+            connection.many(self.home.statements.push, rows)
 
     def _row(self, push: Push) -> dict[str, object]:
         return {
@@ -63,8 +62,8 @@ class DatabaseDriver:
     def _take(self, queues: Sequence[str]) -> Reservation | None:
         if not queues:
             return None
-        rows = self._home.connection().rows(
-            self._home.statements.reserve(len(queues)),
+        rows = self.home.connection().rows(
+            self.home.statements.reserve(len(queues)),
             now=self._now(),
             lease_end=milliseconds(self._clock.now() + self.retry_after),
             **{f"queue_{index}": name for index, name in enumerate(queues)},
@@ -83,7 +82,7 @@ class DatabaseDriver:
         end = clock.monotonic() + wait
         due: float | None = None
         while True:
-            version = self._home.connection().say("PRAGMA data_version")
+            version = self.home.connection().say("PRAGMA data_version")
             if version != seen:
                 seen, due = version, self.next_due(queues)
             if due is not None and milliseconds(due) <= self._now():
@@ -98,7 +97,7 @@ class DatabaseDriver:
 
     def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
         """Remove a payload wherever it is, and apply ``effects`` in the same transaction."""
-        connection, statements = self._home.connection(), self._home.statements
+        connection, statements = self.home.connection(), self.home.statements
         if not effects.pushes and effects.failed is None:
             return self._remove(connection, reservation, only_last=only_last)
         rows = [self._row(push) for push in effects.pushes]
@@ -111,7 +110,7 @@ class DatabaseDriver:
         return settled
 
     def _remove(self, connection: Connection, reservation: Reservation, *, only_last: bool) -> Settled:
-        statements = self._home.statements
+        statements = self.home.statements
         if only_last:
             newest = connection.rows(statements.delete_last, row=reservation.receipt, token=reservation.token)
         else:
@@ -122,9 +121,9 @@ class DatabaseDriver:
 
     def release(self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = "") -> Settled:
         """Give a reserved payload back, due in ``delay`` seconds."""
-        connection = self._home.connection()
+        connection = self.home.connection()
         released = connection.changed(
-            self._home.statements.release,
+            self.home.statements.release,
             row=reservation.receipt,
             token=reservation.token,
             due=self._due(delay),
@@ -135,9 +134,9 @@ class DatabaseDriver:
 
     def extend(self, reservation: Reservation, seconds: float) -> Settled:
         """Let the lease end ``seconds`` from now."""
-        connection = self._home.connection()
+        connection = self.home.connection()
         extended = connection.changed(
-            self._home.statements.extend,
+            self.home.statements.extend,
             row=reservation.receipt,
             token=reservation.token,
             lease_end=self._due(seconds),
@@ -145,21 +144,21 @@ class DatabaseDriver:
         return Settled.DONE if extended else self._refused(connection, reservation)
 
     def _refused(self, connection: Connection, reservation: Reservation) -> Settled:
-        live = connection.rows(self._home.statements.is_live, uuid=reservation.payload.id)
+        live = connection.rows(self.home.statements.is_live, uuid=reservation.payload.id)
         return Settled.STALE if live else Settled.GONE
 
     def size(self, queue: str) -> int:
         """Count the payloads of a queue: ready, delayed and reserved."""
-        [(count,)] = self._home.connection().rows(self._home.statements.size, queue=queue)
+        [(count,)] = self.home.connection().rows(self.home.statements.size, queue=queue)
         return int(count)
 
     def clear(self, queue: str) -> int:
         """Remove every payload of a queue, and say how many."""
-        return self._home.connection().changed(self._home.statements.clear, queue=queue)
+        return self.home.connection().changed(self.home.statements.clear, queue=queue)
 
     def counts(self) -> list[QueueCounts]:
         """Count every queue that holds something, by name."""
-        rows = self._home.connection().rows(self._home.statements.counts, now=self._now())
+        rows = self.home.connection().rows(self.home.statements.counts, now=self._now())
         return [
             QueueCounts(queue, ready, delayed, reserved, None if oldest is None else oldest / 1000)
             for queue, ready, delayed, reserved, oldest in rows
@@ -168,7 +167,7 @@ class DatabaseDriver:
     def listed(self, queue: str, *, limit: int = 100) -> list[Listed]:
         """Show the payloads of a queue in the order in which they become available."""
         now = self._now()
-        rows = self._home.connection().rows(self._home.statements.listed, queue=queue, most=limit)
+        rows = self.home.connection().rows(self.home.statements.listed, queue=queue, most=limit)
         return [
             Listed(queue, Payload(job_id, body), _state(due, reserved_at, now), attempts, due / 1000)
             for job_id, body, attempts, reserved_at, due in rows
@@ -176,7 +175,7 @@ class DatabaseDriver:
 
     def next_due(self, queues: Sequence[str]) -> float | None:
         """Tell when the next payload of these queues becomes available, in seconds since 1970."""
-        connection, statement = self._home.connection(), self._home.statements.next_due
+        connection, statement = self.home.connection(), self.home.statements.next_due
         firsts = [connection.rows(statement, queue=name)[0][0] for name in queues]
         return min((first / 1000 for first in firsts if first is not None), default=None)
 

@@ -24,8 +24,7 @@ class MemoryDriver:
 
     def __init__(self, home: Memory, clock: Clock, *, retry_after: float = 90) -> None:
         """Use the queues of ``home``; other drivers of the same home see the same ones."""
-        self.home: object = home
-        self._home = home
+        self.home = home
         self.retry_after = retry_after
         self._clock = clock
         self._lock = home.lock
@@ -33,16 +32,16 @@ class MemoryDriver:
     def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
         """Store a payload, due in ``delay`` seconds."""
         with self._lock:
-            self._home.push(queue, payload, self._due(delay))
-            self._home.wake()
+            self.home.push(queue, payload, self._due(delay))
+            self.home.wake()
 
     def bulk(self, pushes: Iterable[Push]) -> None:
         """Store all, in order."""
         ready = [(queue, payload, self._due(delay)) for queue, payload, delay in pushes]
         with self._lock:
             for each in ready:
-                self._home.push(*each)
-            self._home.wake()
+                self.home.push(*each)
+            self.home.wake()
 
     def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
         """Take the first due payload of the first queue that has one."""
@@ -56,7 +55,7 @@ class MemoryDriver:
         now = self._clock.now()
         whole = round(now * 1_000_000) // 1000
         for name in queues:
-            queue = self._home.queues.get(name)
+            queue = self.home.queues.get(name)
             first = queue.first() if queue is not None else None
             if first is not None and first[0] <= whole:
                 entry = first[2]
@@ -67,7 +66,7 @@ class MemoryDriver:
         return None
 
     def _wait_and_take(self, queues: Sequence[str], wait: float) -> Reservation | None:
-        clock, home = self._clock, self._home
+        clock, home = self._clock, self.home
         end = clock.monotonic() + wait
         taken = None
         while taken is None and (left := end - clock.monotonic()) > _MOMENT:
@@ -83,7 +82,7 @@ class MemoryDriver:
     def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
         """Remove a payload wherever it is, and apply ``effects`` in the same step."""
         with self._lock:
-            entry = self._home.entries.get(reservation.payload.id)
+            entry = self.home.entries.get(reservation.payload.id)
             if entry is None:
                 return Settled.GONE
             newest = entry.token == reservation.token
@@ -92,18 +91,18 @@ class MemoryDriver:
             if effects is not NONE:
                 self._remove_with(entry, effects)
             else:
-                self._home.remove(entry)
+                self.home.remove(entry)
             return Settled.DONE if newest else Settled.LATE
 
     def _remove_with(self, entry: Entry, effects: Effects) -> None:
         # What can raise (a delay that is not a number) comes before the first change.
         ready = [(queue, payload, self._due(delay)) for queue, payload, delay in effects.pushes]
-        self._home.remove(entry)
+        self.home.remove(entry)
         for each in ready:
-            self._home.push(*each)
+            self.home.push(*each)
         if effects.failed is not None:
-            self._home.keep_failed(effects.failed)
-        self._home.wake()
+            self.home.keep_failed(effects.failed)
+        self.home.wake()
 
     def release(self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = "") -> Settled:
         """Give a reserved payload back, due in ``delay`` seconds."""
@@ -115,7 +114,7 @@ class MemoryDriver:
             entry.attempts -= not count
             entry.verdict = verdict
             entry.queue.sweep()
-            self._home.wake()
+            self.home.wake()
             return Settled.DONE
 
     def extend(self, reservation: Reservation, seconds: float) -> Settled:
@@ -125,11 +124,11 @@ class MemoryDriver:
             if isinstance(entry, Settled):
                 return entry
             entry.queue.extend(entry, self._due(seconds))
-            self._home.wake()
+            self.home.wake()
             return Settled.DONE
 
     def _held_by(self, reservation: Reservation) -> Entry | Settled:
-        entry = self._home.entries.get(reservation.payload.id)
+        entry = self.home.entries.get(reservation.payload.id)
         if entry is None:
             return Settled.GONE
         if entry.number != reservation.receipt or entry.token != reservation.token or not entry.reserved:
@@ -139,21 +138,21 @@ class MemoryDriver:
     def size(self, queue: str) -> int:
         """Count the payloads of a queue: ready, delayed and reserved."""
         with self._lock:
-            found = self._home.queues.get(queue)
+            found = self.home.queues.get(queue)
             return 0 if found is None else found.size
 
     def clear(self, queue: str) -> int:
         """Remove every payload of a queue, and say how many."""
         with self._lock:
-            doomed = list(self._home.in_queue(queue))
+            doomed = list(self.home.in_queue(queue))
             for entry in doomed:
-                self._home.remove(entry)
+                self.home.remove(entry)
             return len(doomed)
 
     def counts(self) -> list[QueueCounts]:
         """Count every queue that holds something, by name."""
         with self._lock:
-            names = sorted(name for name, queue in self._home.queues.items() if queue.size)
+            names = sorted(name for name, queue in self.home.queues.items() if queue.size)
             return [self._count(name) for name in names]
 
     def _count(self, name: str) -> QueueCounts:
@@ -167,7 +166,7 @@ class MemoryDriver:
         """Show the payloads of a queue in the order in which they become available."""
         with self._lock:
             now = -milliseconds(-self._clock.now())
-            entries = sorted(self._home.in_queue(queue), key=lambda entry: (entry.due, entry.number))
+            entries = sorted(self.home.in_queue(queue), key=lambda entry: (entry.due, entry.number))
             return [
                 Listed(queue, each.payload, _state(each, now), each.attempts, each.due / 1000)
                 for each in entries[:limit]
@@ -176,7 +175,7 @@ class MemoryDriver:
     def next_due(self, queues: Sequence[str]) -> float | None:
         """Tell when the next payload of these queues becomes available, in seconds since 1970."""
         with self._lock:
-            found = [queue for name in queues if (queue := self._home.queues.get(name)) is not None]
+            found = [queue for name in queues if (queue := self.home.queues.get(name)) is not None]
             firsts = [first[0] for queue in found if (first := queue.first()) is not None]
             return min(firsts) / 1000 if firsts else None
 

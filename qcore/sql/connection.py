@@ -88,9 +88,9 @@ class Connection:
             raise
 
     def close(self) -> None:
-        """Close it for good; in a forked process only forget it."""
-        raw, self._raw = self._raw, None
-        if raw is not None and self._process == os.getpid():
+        """Close it for good; in a forked process leave it alone, since dropping it would close it, too."""
+        if self.usable:
+            raw, self._raw = self._raw, None
             raw.close()
 
     def __del__(self) -> None:

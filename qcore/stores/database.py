@@ -23,23 +23,22 @@ class DatabaseFailedStore:
 
     def __init__(self, home: Database) -> None:
         """Use the tables of ``home``."""
-        self.home: object = home
-        self._home = home
+        self.home = home
 
     def add(self, record: FailedJob) -> None:
         """Keep the record under a new number; an older one with the same id is replaced."""
-        connection = self._home.connection()
+        connection = self.home.connection()
         with connection.transaction():
-            keep_failed(connection, self._home.statements, record)
+            keep_failed(connection, self.home.statements, record)
 
     def find(self, job_id: str) -> FailedJob | None:
         """Look one up."""
-        rows = self._home.connection().rows(self._home.statements.find_failed, uuid=job_id)
+        rows = self.home.connection().rows(self.home.statements.find_failed, uuid=job_id)
         return _record(rows[0]) if rows else None
 
     def listed(self, *, queue: str | None = None) -> list[FailedJob]:
         """Show all records, of one queue if given; the newest failure first."""
-        connection, statements = self._home.connection(), self._home.statements
+        connection, statements = self.home.connection(), self.home.statements
         if queue is None:
             rows = connection.rows(statements.list_failed)
         else:
@@ -48,11 +47,11 @@ class DatabaseFailedStore:
 
     def forget(self, job_id: str) -> bool:
         """Remove one; False when there was none."""
-        return self._home.connection().changed(self._home.statements.forget_failed, uuid=job_id) > 0
+        return self.home.connection().changed(self.home.statements.forget_failed, uuid=job_id) > 0
 
     def flush(self, *, before: float | None = None) -> int:
         """Remove all, or those that failed at or before that instant; say how many."""
-        connection, statements = self._home.connection(), self._home.statements
+        connection, statements = self.home.connection(), self.home.statements
         if before is None:
             return connection.changed(statements.flush_failed)
         return connection.changed(statements.flush_failed_before, before=before)
@@ -70,32 +69,31 @@ class DatabaseStore:
 
     def __init__(self, home: Database, clock: Clock) -> None:
         """Use the tables of ``home``; the time of keys runs on ``clock``."""
-        self.home: object = home
-        self._home = home
+        self.home = home
         self._clock = clock
         self._writes = 0
 
     def get(self, key: str) -> str | None:
         """Read a value; None when there is none or its time is over."""
-        rows = self._home.connection().rows(self._home.statements.get_key, key=key, now=self._now())
+        rows = self.home.connection().rows(self.home.statements.get_key, key=key, now=self._now())
         return rows[0][0] if rows else None
 
     def put(self, key: str, value: str, *, ttl: float | None = None) -> None:
         """Write a value, whatever was there."""
         self._sweep_now_and_then()
-        self._home.connection().changed(self._home.statements.put_key, key=key, value=value, end=self._end(ttl))
+        self.home.connection().changed(self.home.statements.put_key, key=key, value=value, end=self._end(ttl))
 
     def add(self, key: str, value: str, *, ttl: float | None = None) -> bool:
         """Write a value only when the key is free, in one atomic step; False when it is taken."""
         self._sweep_now_and_then()
-        statement = self._home.statements.add_key
+        statement = self.home.statements.add_key
         inputs = {"key": key, "value": value, "end": self._end(ttl), "now": self._now()}
-        return self._home.connection().changed(statement, **inputs) > 0
+        return self.home.connection().changed(statement, **inputs) > 0
 
     def increment(self, key: str, *, by: int = 1, ttl: float | None = None) -> int:
         """Add to a counter and return it, in one atomic step. A new counter starts at 0 and gets ``ttl``."""
         self._sweep_now_and_then()
-        connection, statements = self._home.connection(), self._home.statements
+        connection, statements = self.home.connection(), self.home.statements
         with connection.transaction():
             rows = connection.rows(statements.get_key, key=key, now=self._now())
             value, end = rows[0] if rows else ("0", self._end(ttl))
@@ -108,7 +106,7 @@ class DatabaseStore:
 
     def forget(self, key: str, *, value: str | None = None) -> bool:
         """Remove a key; with ``value`` only when it holds just that. False when nothing was removed."""
-        connection, statements = self._home.connection(), self._home.statements
+        connection, statements = self.home.connection(), self.home.statements
         if value is None:
             return connection.changed(statements.forget_key, key=key, now=self._now()) > 0
         return connection.changed(statements.forget_key_with, key=key, value=value, now=self._now()) > 0
@@ -116,7 +114,7 @@ class DatabaseStore:
     def _sweep_now_and_then(self) -> None:
         self._writes += 1
         if self._writes % _SWEEP_EVERY == 0:
-            self._home.connection().changed(self._home.statements.sweep_keys, now=self._now())
+            self.home.connection().changed(self.home.statements.sweep_keys, now=self._now())
 
     def _now(self) -> int:
         return -milliseconds(-self._clock.now())  # rounded down: an instant has come when all of it is over

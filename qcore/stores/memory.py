@@ -21,37 +21,36 @@ class MemoryFailedStore:
 
     def __init__(self, home: Memory) -> None:
         """Use the records of ``home``."""
-        self.home: object = home
-        self._home = home
+        self.home = home
 
     def add(self, record: FailedJob) -> None:
         """Keep the record under a new number; an older one with the same id is replaced."""
-        with self._home.lock:
-            self._home.keep_failed(record)
+        with self.home.lock:
+            self.home.keep_failed(record)
 
     def find(self, job_id: str) -> FailedJob | None:
         """Look one up."""
-        with self._home.lock:
-            return self._home.failed.get(job_id)
+        with self.home.lock:
+            return self.home.failed.get(job_id)
 
     def listed(self, *, queue: str | None = None) -> list[FailedJob]:
         """Show all records, of one queue if given; the newest failure first."""
-        with self._home.lock:
-            records = reversed(self._home.failed.values())
+        with self.home.lock:
+            records = reversed(self.home.failed.values())
             return [record for record in records if queue is None or record.queue == queue]
 
     def forget(self, job_id: str) -> bool:
         """Remove one; False when there was none."""
-        with self._home.lock:
-            return self._home.failed.pop(job_id, None) is not None
+        with self.home.lock:
+            return self.home.failed.pop(job_id, None) is not None
 
     def flush(self, *, before: float | None = None) -> int:
         """Remove all, or those that failed at or before that instant; say how many."""
-        with self._home.lock:
-            records = self._home.failed.values()
+        with self.home.lock:
+            records = self.home.failed.values()
             doomed = [record.id for record in records if before is None or record.failed_at <= before]
             for job_id in doomed:
-                del self._home.failed[job_id]
+                del self.home.failed[job_id]
             return len(doomed)
 
 
@@ -62,25 +61,24 @@ class MemoryStore:
 
     def __init__(self, home: Memory, clock: Clock) -> None:
         """Use the keys of ``home``; their time runs on ``clock``."""
-        self.home: object = home
-        self._home = home
+        self.home = home
         self._clock = clock
         self._writes = 0
 
     def get(self, key: str) -> str | None:
         """Read a value; None when there is none or its time is over."""
-        with self._home.lock:
+        with self.home.lock:
             found = self._alive(key)
             return None if found is None else found[0]
 
     def put(self, key: str, value: str, *, ttl: float | None = None) -> None:
         """Write a value, whatever was there."""
-        with self._home.lock:
+        with self.home.lock:
             self._write(key, value, self._end(ttl))
 
     def add(self, key: str, value: str, *, ttl: float | None = None) -> bool:
         """Write a value only when the key is free; False when it is taken."""
-        with self._home.lock:
+        with self.home.lock:
             if self._alive(key) is not None:
                 return False
             self._write(key, value, self._end(ttl))
@@ -88,7 +86,7 @@ class MemoryStore:
 
     def increment(self, key: str, *, by: int = 1, ttl: float | None = None) -> int:
         """Add to a counter and return it. A new counter starts at 0 and gets ``ttl``."""
-        with self._home.lock:
+        with self.home.lock:
             value, end = self._alive(key) or ("0", self._end(ttl))
             try:
                 total = int(value) + by
@@ -99,27 +97,27 @@ class MemoryStore:
 
     def forget(self, key: str, *, value: str | None = None) -> bool:
         """Remove a key; with ``value`` only when it holds just that. False when nothing was removed."""
-        with self._home.lock:
+        with self.home.lock:
             found = self._alive(key)
             if found is None or value not in {None, found[0]}:
                 return False
-            del self._home.keys[key]
+            del self.home.keys[key]
             return True
 
     def _alive(self, key: str) -> tuple[str, int | None] | None:
-        found = self._home.keys.get(key)
+        found = self.home.keys.get(key)
         if found is None or found[1] is None or found[1] > self._now():
             return found
         return None
 
     def _write(self, key: str, value: str, end: int | None) -> None:
-        self._home.keys[key] = (value, end)
+        self.home.keys[key] = (value, end)
         self._writes += 1
         if self._writes % _SWEEP_EVERY == 0:
             now = self._now()
-            over = [name for name, (_, end) in self._home.keys.items() if end is not None and end <= now]
+            over = [name for name, (_, end) in self.home.keys.items() if end is not None and end <= now]
             for name in over:
-                del self._home.keys[name]
+                del self.home.keys[name]
 
     def _now(self) -> int:
         return -milliseconds(-self._clock.now())  # rounded down: an instant has come when all of it is over

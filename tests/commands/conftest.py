@@ -10,6 +10,7 @@ import selectors
 import subprocess
 import sys
 import termios
+import threading
 from contextlib import closing, contextmanager
 from textwrap import dedent
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -147,6 +148,17 @@ class Project:
         """The last line of each exception in the failed store."""
         with closing(self.app()) as app:
             return [record.exception.strip().splitlines()[-1] for record in app.failed.list()]
+
+    def open_gate(self, name: str) -> None:
+        """Let a process go on that reads, or will read, this named pipe."""
+        for _ in range(int(PATIENCE / 0.01)):
+            try:
+                os.close(os.open(self.root / name, os.O_WRONLY | os.O_NONBLOCK))
+            except OSError:
+                threading.Event().wait(0.01)  # nobody reads yet
+            else:
+                return
+        pytest.fail(f"nobody came to read {name}")
 
     @contextmanager
     def start(self, *arguments: str, **environ: str) -> Iterator[Running]:

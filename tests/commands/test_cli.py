@@ -186,7 +186,9 @@ def test_jobs_that_dispatch_reach_the_app_of_the_command(project: Project) -> No
         "jobs/parents.py",
         """
         from jobs.examples import Greet
-        from qcore import Job
+        from qcore import Job, route
+
+        route(Greet, queue="mail")
 
         class Parent(Job):
             def handle(self) -> None:
@@ -196,7 +198,15 @@ def test_jobs_that_dispatch_reach_the_app_of_the_command(project: Project) -> No
     project.write("there/qcore.toml", "imports = ['jobs']")
     project.run("--config", "there/qcore.toml", "dispatch", "Parent", PYTHONPATH=str(project.root))
 
-    finished = project.run("--config", "there/qcore.toml", "work", "--stop-when-empty", PYTHONPATH=str(project.root))
+    finished = project.run(
+        "--config",
+        "there/qcore.toml",
+        "work",
+        "--stop-when-empty",
+        "--queue",
+        "mail,default",
+        PYTHONPATH=str(project.root),
+    )
 
     assert "hello child" in finished.out
     assert not (project.root / ".qcore").exists()
@@ -207,7 +217,7 @@ def test_ctrl_c_ends_quietly_with_130(project: Project) -> None:
     os.mkfifo(project.root / "never")
 
     with project.start("dispatch", "Greet", "name=bob") as running:
-        running.wait_for("thinking")
+        running.wait_for("thinking\n")
         running.process.send_signal(signal.SIGINT)
         finished = running.finish()
 
@@ -219,16 +229,16 @@ def test_a_list_that_nobody_reads_to_the_end_ends_quietly(project: Project) -> N
     os.mkfifo(project.root / "never")
 
     with project.start("dispatch", "Greet", "name=bob") as running:
-        running.wait_for("starting")
+        running.wait_for("starting\n")  # all of it: an unbuffered print is two writes
         assert running.process.stdout is not None
         running.process.stdout.close()
-        (project.root / "never").write_text("go on")
+        project.open_gate("never")
         assert 1 == running.process.wait(PATIENCE)
         assert running.process.stderr is not None
         assert "" == running.process.stderr.read()
 
 
 def test_a_name_that_the_terminal_cannot_show_is_escaped(project: Project) -> None:
-    finished = project.run("work", "größe", PYTHONIOENCODING="ascii")
+    finished = project.run("work", "漢", PYTHONIOENCODING="latin-1")
 
-    assert r"error: there is no connection 'gr\xf6\xdfe'" in finished.err
+    assert r"error: there is no connection '\u6f22'" in finished.err

@@ -43,7 +43,7 @@ TYPED = """
         amount: Decimal | None = None, ref: UUID | None = None, day: date | None = None, at: datetime | None = None,
         size: Size | None = None, mode: Literal["a", 1] = "a", user: UserId = UserId(0),
         numbers: list[int] = [], paths: Sequence[Path] = (), pair: tuple[int, str] = (0, ""),
-        either: int | str = 0, table: dict[str, int] = {}, foreign: Foreign = None, anything=None,
+        either: str | int = 0, table: dict[str, int] = {}, foreign: Foreign = None, anything=None,
     ) -> None: ...
 
 

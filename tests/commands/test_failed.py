@@ -69,6 +69,27 @@ def test_v_shows_tracebacks(cli: Cli, ids: list[str]) -> None:
     assert shown.endswith("    ValueError: no such thing\n")
 
 
+@pytest.mark.parametrize("words", [["failed"], ["failed", "-v"]])
+def test_what_a_job_raised_cannot_move_the_cursor(project: Project, cli: Cli, words: list[str]) -> None:
+    project.write(
+        "jobs/evil.py",
+        r"""
+        from qcore import job
+
+        @job
+        def evil() -> None:
+            raise ValueError("\x1b[2J" + "x\u202ey")
+        """,
+    )
+    cli("dispatch", "evil")
+    cli("work", "--once", "--timeout", "0", "-q")
+
+    shown = cli(*words).stdout
+
+    assert r"ValueError: \x1b[2Jx\u202ey" in shown
+    assert shown.replace("\n", "").isprintable()
+
+
 def test_without_failed_jobs_the_list_says_so(cli: Cli) -> None:
     assert "There are no failed jobs.\n" == cli("failed").stdout
     assert "" == cli("failed", "--json").stdout

@@ -147,6 +147,14 @@ def test_a_link_in_place_of_the_file_is_not_followed(project: Project, cli: Cli,
     assert (2, "precious\n", 1) == (result.exit_code, elsewhere.read_text(), len(result.stderr.splitlines()))
 
 
+def test_a_link_to_another_job_is_not_followed(project: Project, cli: Cli) -> None:
+    path = project.write("jobs/precious.py", "precious\n")
+    project.root.joinpath("jobs/import_csv.py").symlink_to(path)
+
+    assert 2 == cli("make-job", "ImportCsv", "--force").exit_code
+    assert "precious\n" == path.read_text()
+
+
 def test_a_folder_that_is_a_link_away_is_refused(project: Project, cli: Cli) -> None:
     project.root.joinpath("elsewhere").mkdir()
     project.root.joinpath("jobs").mkdir()

@@ -16,15 +16,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def gate(project: Project) -> str:
-    """What the job ``Waits`` waits for: it ends when the test opens this pipe and closes it."""
-    path = project.root / "go"
-    os.mkfifo(path)
-    return str(path)
-
-
-def open_gate(gate: str) -> None:
-    with open(gate, "w"):  # noqa: PTH123 - a pipe
-        pass
+    """What the job ``Waits`` waits for: it ends when the test opens it."""
+    os.mkfifo(project.root / "go")
+    return "go"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
@@ -38,7 +32,7 @@ def test_a_signal_lets_the_job_finish_and_ends_with_0(
     with project.start("work", *how) as running:
         running.wait_for("started 1\n")
         running.process.send_signal(number)
-        open_gate(gate)
+        project.open_gate(gate)
         finished = running.finish()
 
     assert (0, "") == (finished.code, finished.err)
@@ -147,7 +141,7 @@ def test_a_job_whose_worker_was_killed_runs_again_as_attempt_2(project: Project,
 
     with project.start("work", "--drain") as second:
         second.wait_for("started 2\n")
-        open_gate(gate)
+        project.open_gate(gate)
         finished = second.finish()
 
     assert 0 == finished.code

@@ -150,6 +150,7 @@ def test_a_broken_driver_is_caught(
     [
         (DriverContract.test_it_wakes_for_a_push_to_any_of_its_queues, {"queue": "low"}),
         (DriverContract.test_it_wakes_for_a_release, {}),
+        (DriverContract.test_it_wakes_for_a_lease_that_is_cut_short, {}),
         (DriverContract.test_it_wakes_for_a_push_that_is_due_before_what_it_waits_for, {}),
     ],
 )

@@ -41,19 +41,48 @@ def test_settled_payloads_leave_no_garbage() -> None:
     assert len(queue.waiting) + len(queue.leases) < 200
 
 
-def test_leases_that_are_extended_or_released_leave_no_garbage() -> None:
+def test_a_lease_that_is_extended_again_and_again_leaves_no_garbage() -> None:
     memory = Memory()
     driver = MemoryDriver(memory, FrozenClock())
+    driver.push("default", Payload("job", b""))
+    reservation = driver.reserve(["default"])
+    assert reservation is not None
+
+    for _ in range(10_000):
+        driver.extend(reservation, 1000)
+
+    assert len(memory.queues["default"].leases) < 200
+
+
+def test_leases_that_are_given_back_leave_no_garbage_behind_one_that_is_held() -> None:
+    memory = Memory()
+    driver = MemoryDriver(memory, FrozenClock())
+    driver.push("default", Payload("held", b""))
+    assert driver.reserve(["default"]) is not None
     driver.push("default", Payload("job", b""))
 
     for number in range(10_000):
         reservation = driver.reserve(["default"])
         assert reservation is not None
-        driver.extend(reservation, 1000 + number % 7)
+        driver.extend(reservation, 1000 + number)
         driver.release(reservation)
 
     queue = memory.queues["default"]
     assert len(queue.waiting) + len(queue.leases) < 200
+
+
+def test_a_payload_that_is_released_until_the_end_of_its_lease_is_handed_out_once() -> None:
+    driver = MemoryDriver(Memory(), clock := FrozenClock())
+    for job_id in ("a", "b", "c"):
+        driver.push("default", Payload(job_id, b""))
+    for _ in range(3):
+        reservation = driver.reserve(["default"])
+        assert reservation is not None
+        driver.release(reservation, delay=driver.retry_after)
+    clock.advance(driver.retry_after)
+
+    found = [driver.reserve(["default"]) for _ in range(4)]
+    assert ["a", "b", "c", None] == [each and each.payload.id for each in found]
 
 
 def test_late_successes_leave_no_garbage_among_the_waiting() -> None:

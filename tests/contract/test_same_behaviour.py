@@ -101,7 +101,8 @@ class World:
 
 
 @hypothesis.settings(
-    max_examples=100, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow]
+    max_examples=100,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
 )
 @hypothesis.given(script=some.lists(calls, max_size=25))
 def test_memory_and_sqlite_answer_every_call_alike(script: list[tuple[str, object]], tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def make(path: Path, clock: Clock | None = None) -> DatabaseDriver:
 def python(script: str, path: Path) -> subprocess.Popen[str]:
     """Start a plain Python process that has ``driver`` over the file."""
     start = f"""
-import os, sys, threading
+import os, sys, threading, weakref
 from qcore.clock import SystemClock
 from qcore.driver import Payload
 from qcore.drivers.database import DatabaseDriver
@@ -60,7 +60,7 @@ driver = DatabaseDriver(database, SystemClock())
 """
     root = Path(__file__).parents[2]
     return subprocess.Popen(
-        [sys.executable, "-c", start + textwrap.dedent(script)],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", start + textwrap.dedent(script)],
         cwd=root,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -147,25 +147,26 @@ def test_a_forked_process_opens_its_own_connections_and_leaves_those_of_its_pare
         """
         driver.push("default", Payload("of parent", b""))
         mine = database.connection()
-        others, done = [], threading.Event()
+        others, begun, done = [], threading.Event(), threading.Event()
 
         def hold():
-            others.append(database.connection())
-            done.wait()
+            with database.connection().transaction():  # in the middle of writing
+                database.connection().say("DELETE FROM qcore_jobs")
+                others.append(weakref.ref(database.connection()))
+                begun.set()
+                done.wait()
 
         thread = threading.Thread(target=hold)
         thread.start()
-        while not others: pass
-        other = others.pop()
-        with other.transaction():  # the other thread is in the middle of writing
-            other.say("DELETE FROM qcore_jobs")
-            child = os.fork()
-            if child == 0:
-                assert database.connection() is not mine
-                assert driver.size("default") == 1
-                assert not mine.usable and not other.usable
-                sys.exit(7)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        begun.wait()
+        child = os.fork()
+        if child == 0:
+            assert database.connection() is not mine
+            assert driver.size("default") == 1
+            assert not mine.usable
+            assert others[0]() is not None, "freed, and so closed, with its thread"
+            sys.exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
         done.set()
         thread.join()
         assert database.connection() is mine
@@ -176,6 +177,28 @@ def test_a_forked_process_opens_its_own_connections_and_leaves_those_of_its_pare
     )
 
     assert ("1 [('ok',)]\n", "") == process.communicate(timeout=60)
+
+
+def test_a_forked_process_never_closes_what_it_inherited(tmp_path: Path) -> None:
+    """Not even as the last process on the file: closing would write the log into the file, and remove it."""
+    path = tmp_path / "queue.sqlite3"
+    process = python(
+        """
+        driver.push("default", Payload("of parent", b""))
+        alive, parent = os.pipe()
+        if os.fork():
+            os._exit(0)
+        os.close(parent)
+        os.read(alive, 1)  # until the parent is gone
+        database.close()
+        print("ends the long way")
+        """,
+        path,
+    )
+
+    assert ("ends the long way\n", "") == process.communicate(timeout=60)
+    assert path.with_name("queue.sqlite3-wal").exists()
+    assert make(path).size("default") == 1
 
 
 def test_a_connection_on_which_a_call_was_interrupted_is_never_used_again(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_four_connections_are_built_in(name: str, driver: type, app: App) -> Non
 def test_a_connection_is_made_once(app: App) -> None:
     """DRV-60."""
     assert app.connection() is app.connection(app.config.default)
-    assert app.connection("memory") is app.connection("memory")
+    assert app.connections.driver("memory") is app.connection("memory").driver
 
 
 def test_an_unknown_connection_lists_what_exists(app: App) -> None:

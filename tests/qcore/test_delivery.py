@@ -123,20 +123,19 @@ def test_outside_a_job_there_is_no_delivery() -> None:
 
 def test_a_delivery_is_that_of_one_job_object_and_not_of_an_equal_one(delivery: Delivery) -> None:
     job = delivery.job = Sorting()
-    token = deliveries.enter(delivery)
-    try:
+
+    def look() -> None:
         assert delivery is current_delivery()
         assert delivery is deliveries.of(job)
         assert deliveries.of(Sorting()) is None
         with pytest.raises(NotRunningError, match=r"^Sorting\.release\(\) was called, but no worker is running"):
             Sorting().release()
-    finally:
-        deliveries.leave(token)
+
+    delivery.context.run(look)
     assert deliveries.of(job) is None
 
 
 def test_deliveries_nest_and_do_not_reach_other_threads(delivery: Delivery) -> None:
-    inner = Delivery("sync", delivery.reservation, FrozenClock())
     seen: list[object] = []
 
     def look() -> None:
@@ -146,15 +145,15 @@ def test_deliveries_nest_and_do_not_reach_other_threads(delivery: Delivery) -> N
         except NotRunningError as error:
             seen.append(type(error))
 
-    outer_token = deliveries.enter(delivery)
-    inner_token = deliveries.enter(inner)
-    assert inner is current_delivery()
-    deliveries.leave(inner_token)
-    assert delivery is current_delivery()
-    thread = threading.Thread(target=look)
-    thread.start()
-    thread.join()
-    deliveries.leave(outer_token)
+    def outer() -> None:
+        inner = Delivery("sync", delivery.reservation, FrozenClock())
+        assert inner is inner.context.run(current_delivery)
+        assert delivery is current_delivery()
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+
+    delivery.context.run(outer)
 
     assert [None, NotRunningError] == seen
 

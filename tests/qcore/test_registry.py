@@ -61,6 +61,17 @@ def test_a_job_can_be_given_a_name_and_is_known_by_that_alone() -> None:
     assert Renamed.__qualname__ not in "".join(registry.names())
 
 
+@pytest.mark.parametrize(("name", "shown"), [("a.b:Outer.C", "Outer.C"), ("plain", "plain"), ("colon:", "colon:")])
+def test_a_job_is_shown_by_its_name_without_the_module(name: str, shown: str, app: App) -> None:
+    class Named(Job, name=name):
+        def handle(self) -> None: ...
+
+    Named().dispatch()
+    [waits] = app.connection().listed()
+
+    assert (shown, shown) == (Named().display_name(), json.loads(waits.payload.body)["displayName"])
+
+
 def test_a_name_is_not_inherited() -> None:
     class Base(Job, name="base", aliases=["old-base"]): ...
 

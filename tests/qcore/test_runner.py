@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -556,6 +557,19 @@ def test_what_was_counted_is_forgotten_when_the_job_is_over(app: App) -> None:
     assert app.connections.store.get(f"exceptions:{job_id}") is None
 
 
+def test_a_store_that_is_away_when_a_job_is_over_changes_nothing(
+    app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(*_: object, **__: object) -> bool:
+        raise DriverError("the store is gone")
+
+    monkeypatch.setattr(app.connections.store, "forget", gone)
+
+    assert Failed(ERROR) == run(app, raising(ERROR), tries=9, max_exceptions=1)
+    job_id = app.failed.list()[0].id
+    assert [f"the exceptions of Act ({job_id}) stay counted for a day: the store is gone"] == caplog.messages
+
+
 def test_a_job_run_in_place_counts_nothing(app: App) -> None:
     """WRK-46: its first error is final, and no store need be reachable."""
     ids: list[str] = []
@@ -873,6 +887,35 @@ def test_a_job_is_in_user_code_only_while_its_code_runs(app: App) -> None:
 
     # Popping, Popped, Processing; backoff_for (True is no number); ExceptionOccurred, Failing; failed; Failed.
     assert [False, False, False, True, False, False, True, False] == seen
+
+
+number: ContextVar[int] = ContextVar("number", default=0)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+def test_what_a_job_sets_in_a_context_variable_is_seen_in_its_failed_and_nowhere_else(
+    app: App,
+    is_async: bool,  # noqa: FBT001
+) -> None:
+    """The log context, tenant or user of one job must not be that of the next one."""
+    seen: list[int] = []
+
+    def handle(_: Act) -> None:
+        seen.append(number.get())
+        number.set(number.get() + 1)
+        raise ERROR
+
+    async def handle_async(job: Act) -> None:
+        handle(job)
+
+    job = doing(handle_async if is_async else handle, failed=lambda *_: seen.append(number.get()))
+    for _ in range(2):
+        run(app, job)
+    with pytest.raises(ValueError, match="boom"):
+        job.dispatch_sync()
+
+    assert [0, 1] * 3 == seen
+    assert number.get() == 0
 
 
 def make_generator(_: Act) -> Generator[int]:

@@ -184,16 +184,32 @@ def test_every_thread_has_a_connection_of_its_own_which_ends_with_it(database: D
 
     def use() -> None:
         connection = database.connection()
-        theirs.append((weakref.ref(connection), connection is mine, connection is database.connection()))
+        theirs.append((weakref.ref(connection), connection._raw, connection is database.connection()))
 
     thread = threading.Thread(target=use)
     thread.start()
     thread.join()
     gc.collect()
 
-    [(reference, same, held)] = theirs
-    assert (None, False, True) == (reference(), same, held)
+    [(reference, raw, held)] = theirs
+    assert (None, True) == (reference(), held)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        raw.cursor()
     assert mine is database.connection()
+    assert mine._raw is not raw
+
+
+def test_a_transaction_takes_the_write_lock_before_it_reads(path: Path) -> None:
+    """Two that read first and then want to write would refuse each other."""
+    databases = [Database(f"sqlite:///{path}", busy_timeout=0) for _ in range(2)]
+    first, second = (database.connection() for database in databases)
+
+    with first.transaction():
+        with pytest.raises(DriverError, match="locked"), second.transaction():
+            pass
+        assert first.say("SELECT COUNT(*) FROM qcore_jobs") == [(0,)]
+    for database in databases:
+        database.close()
 
 
 def test_a_closed_database_opens_again(database: Database, driver: DatabaseDriver) -> None:
@@ -272,7 +288,7 @@ def test_a_full_disk_loses_nothing(driver: DatabaseDriver, database: Database) -
     driver.push("default", Payload("kept", b""))
     connection = database.connection()
     [(pages,)] = connection.say("PRAGMA page_count")
-    connection.say(f"PRAGMA max_page_count = {pages}")
+    connection.say(f"PRAGMA max_page_count = {pages + 8}")  # the first of them would fit
 
     with pytest.raises(DriverError, match=r"the disk is full, .* free some space; nothing was changed$"):
         driver.bulk(Push("default", Payload(str(number), b"x" * 9999)) for number in range(5))

@@ -194,10 +194,11 @@ def test_a_delay_is_not_waited_for(app: App, clock: FrozenClock) -> None:
     assert (["x"], start) == (log, clock.now())
 
 
-def test_an_interrupted_job_is_not_run_by_the_next_push(app: App) -> None:
+def test_neither_an_interrupted_job_nor_what_it_pushed_is_run_by_the_next_push(app: App) -> None:
     class Interrupted(Job):
         def handle(self) -> None:
             log.append("interrupted")
+            Say("waits for an end that never comes").dispatch()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -212,6 +213,24 @@ def test_an_async_job_runs_without_a_loop(app: App) -> None:
     say_async.job("y").dispatch_sync()
 
     assert ["x", "y"] == log
+
+
+def test_what_an_async_job_leaves_running_is_ended_behind_it(app: App) -> None:
+    async def endless() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log.append("cleaned up")
+
+    @job(connection="sync")
+    async def leaving() -> None:
+        log.append(asyncio.create_task(endless()))
+        await asyncio.wait(log[-1:], timeout=0)
+
+    leaving.dispatch()
+    assert "cleaned up" == log.pop()
+    leaving.job().dispatch_sync()
+    assert "cleaned up" == log.pop()
 
 
 def test_an_async_job_runs_inside_a_running_loop(app: App) -> None:

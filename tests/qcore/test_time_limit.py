@@ -6,6 +6,7 @@ import faulthandler
 import os
 import select
 import signal
+import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from tests.qcore.acting import Act, doing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from types import FrameType
 
 SOON = 0.03
 NOTHING = (0.0, 0.0)
@@ -205,25 +207,30 @@ def test_no_limit_inside_a_limit_leaves_it_in_force(limit: AlarmLimit) -> None:
 
 def test_no_alarm_is_raised_while_a_limit_is_set_or_lifted(limit: AlarmLimit, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would skip the rest of the work, and the alarm would ring on, in the worker itself."""
-    rung: list[float] = []
-    real = signal.setitimer
+    monkeypatch.setattr(time_limit, "_SHORTLY", 60)
+    rung: list[str] = []
 
-    def ringing(which: int, seconds: float, interval: float = 0.0) -> tuple[float, float]:
-        before = real(which, seconds, interval)
+    def ring(frame: FrameType, event: str, _: object) -> object:
+        if frame.f_globals["__name__"] != "qcore.time_limit" or frame.f_code.co_name == "_ring":
+            return None
         if limit.deadline:
-            limit.deadline = 0.000_001  # as if its time had come in this very moment
-        rung.append(seconds)
-        if len(rung) < 9:
-            signal.raise_signal(signal.SIGALRM)
-        return before
-
-    with monkeypatch.context() as patch:
-        patch.setattr(signal, "setitimer", ringing)
-        with limit.enforce(60):
-            limit.deadline = 0.0
+            limit.deadline = 0.000_001  # as if its time had come with this very line
+        rung.append(f"{frame.f_code.co_name} {event}")
         signal.raise_signal(signal.SIGALRM)
+        return ring
 
-    assert len(rung) > 2
+    before = sys.gettrace()
+    sys.settrace(ring)  # type: ignore[arg-type] # what a trace function returns is one again
+    try:
+        with limit.enforce(60):
+            pass
+        with limit.enforce(60), limit.enforce(60):
+            pass
+    finally:
+        sys.settrace(before)
+    signal.raise_signal(signal.SIGALRM)
+
+    assert {"__enter__ call", "__exit__ call", "arm line", "disarm line", "cover line"} <= set(rung)
     assert (0.0, NOTHING) == (limit.deadline, signal.getitimer(signal.ITIMER_REAL))
 
 
@@ -321,7 +328,7 @@ def watchdog(monkeypatch: pytest.MonkeyPatch) -> tuple[time_limit._Watchdog, Fro
     asked: list[float | None] = []
 
     def later(seconds: float, **how: Any) -> None:
-        assert how == {"exit": True, "file": 2}
+        assert {"exit": True, "file": time_limit._stderr()} == how
         asked.append(seconds)
 
     monkeypatch.setattr(faulthandler, "dump_traceback_later", later)
