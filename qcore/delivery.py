@@ -9,6 +9,8 @@ from qcore.errors import ManuallyFailedError, NotRunningError
 from qcore.options import Delay, seconds_until
 
 if TYPE_CHECKING:
+    from contextvars import Context
+
     from qcore.clock import Clock
     from qcore.driver import Reservation
     from qcore.jobs import Job
@@ -22,7 +24,7 @@ class Delivery:
     when the job has returned. ``fail`` beats the others; of the others the last call counts.
     """
 
-    __slots__ = ("_clock", "body", "connection", "context", "deleted", "error", "job", "release_delay", "reservation")
+    __slots__ = ("_clock", "body", "connection", "deleted", "error", "job", "release_delay", "reservation")
 
     def __init__(self, connection: str, reservation: Reservation, clock: Clock) -> None:
         """Begin with nothing decided."""
@@ -35,9 +37,6 @@ class Delivery:
         self.release_delay: float | None = None
         self.deleted = False
         self.error: BaseException | None = None
-        self.context = copy_context()
-        """Where code of the job runs: what it sets in context variables is gone with the delivery."""
-        self.context.run(_current.set, self)
         self._clock = clock
 
     @property
@@ -101,6 +100,13 @@ def current_delivery() -> Delivery:
         message = "no job is running here: only code called by a running job can ask for its delivery"
         raise NotRunningError(message)
     return delivery
+
+
+def context_of(delivery: Delivery) -> Context:
+    """Make the context in which code of the job runs: what it sets in context variables is gone with the delivery."""
+    context = copy_context()
+    context.run(_current.set, delivery)
+    return context
 
 
 def of(job: Job) -> Delivery | None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import inspect
 import logging
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore import payload
 from qcore.async_loop import GRACE, AsyncLoop
-from qcore.delivery import Delivery
+from qcore.delivery import Delivery, context_of
 from qcore.driver import Extendable, Settled
 from qcore.errors import (
     DriverError,
@@ -30,6 +31,7 @@ from qcore.settlement import INTERRUPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextvars import Context
 
     from qcore.clock import Clock
     from qcore.codec import Codec
@@ -95,6 +97,7 @@ class Runner:
         self._time_limit = time_limit
         self._defaults = defaults
         self._loop = AsyncLoop()
+        self._context: Context | None = None
         self.delivery: Delivery | None = None
         """The delivery at work, None between two."""
 
@@ -105,6 +108,7 @@ class Runner:
         :raises DriverError: when the backend could not be told; the job comes back after its lease.
         """
         delivery = self.delivery = Delivery(self._connection, reservation, self._clock)
+        self._context = context_of(delivery)
         started = self._clock.monotonic()
         try:
             outcome = self._settlement.settle(delivery, self._lived_through(delivery, started), started)
@@ -112,7 +116,7 @@ class Runner:
             self._settlement.announce(delivery, Lost(Released(0, error)), started)
             raise
         finally:
-            self.delivery = None
+            self.delivery = self._context = None
         if delivery.body is not None and delivery.body.max_exceptions:
             self._forget_exceptions(delivery, outcome)
         return outcome
@@ -182,7 +186,7 @@ class Runner:
             return Lost(Released(0, counted=False))
         try:
             job = delivery.job = self._restore(body)
-            self.call(delivery, job.handle, timeout)
+            self.call(job.handle, timeout)
         except INTERRUPTIONS:
             raise
         except _OutOfTime as over:
@@ -197,30 +201,31 @@ class Runner:
             return True
         return self._driver.extend(delivery.reservation, timeout + LEASE_MARGIN) is Settled.DONE
 
-    def call(self, delivery: Delivery, function: Callable[..., object], timeout: float, *args: object) -> object:
+    def call(self, function: Callable[..., object], timeout: float, *args: object) -> object:
         """Run code of the user under its time limit, to its end if it is async; give what it returned."""
+        context = self._context or copy_context()
         try:
             with self._time_limit.enforce(timeout):
                 # Innermost: a signal that raises while the limit is being set or lifted would leave it behind.
                 try:
                     self.in_user_code = True
-                    result = delivery.context.run(function, *args)
+                    result = context.run(function, *args)
                 finally:
                     self.in_user_code = False
-            return None if result is None else self._finished(delivery, result, timeout)
+            return None if result is None else self._finished(context, result, timeout)
         except TimeLimitReached as reached:
             if reached.args and reached.args[0] is not self._time_limit:
                 raise  # the limit of a job around this one, which runs this one in place
             raise _OutOfTime from reached
 
-    def _finished(self, delivery: Delivery, result: object, timeout: float) -> object:
+    def _finished(self, context: Context, result: object, timeout: float) -> object:
         if inspect.isawaitable(result):
             # The loop cancels at the deadline; the alarm is there for code that blocks the loop, and is late enough
             # not to meet the loop while it gives a job up.
             with self._time_limit.enforce(timeout + 3 * GRACE if timeout else None):
                 try:
                     self.in_user_code = True
-                    return self._loop.run(result, timeout, delivery.context)
+                    return self._loop.run(result, timeout, context)
                 finally:
                     self.in_user_code = False
         if inspect.isgenerator(result) or inspect.isasyncgen(result):
@@ -314,7 +319,7 @@ class Runner:
         if type(job).backoff_for is Job.backoff_for:
             return None
         try:
-            own: Any = self.call(delivery, job.backoff_for, BACKOFF_LIMIT, delivery.attempts())
+            own: Any = self.call(job.backoff_for, BACKOFF_LIMIT, delivery.attempts())
             return None if own is None else seconds_until(own, self._clock.now())
         except INTERRUPTIONS:
             raise

@@ -35,7 +35,7 @@ _REFUSED = (Settled.STALE, Settled.GONE)
 class UserCode(Protocol):
     """Runs code of the user; the runner does."""
 
-    def call(self, delivery: Delivery, function: Callable[..., object], timeout: float, *args: object) -> object:
+    def call(self, function: Callable[..., object], timeout: float, *args: object) -> object:
         """Run it under its time limit."""
 
     def facts(self, delivery: Delivery) -> Facts:
@@ -102,7 +102,7 @@ class Settlement:
         if delivery.job is None:
             return
         try:
-            user.call(delivery, delivery.job.failed, FAILED_LIMIT, error)
+            user.call(delivery.job.failed, FAILED_LIMIT, error)
         except INTERRUPTIONS:
             raise
         except BaseException:

@@ -123,7 +123,7 @@ class Worker:
         """Run a job, or wait for one if the last turn found none; then ask whether to stop."""
         patience = 0.0 if self.found_job or self._is_first_turn else self._patience()
         self._is_first_turn = False
-        self.has_looked = self._looping()
+        self.has_looked = not self._events.wants(Looping) or self._looping()
         self.found_job = self.has_looked and self._run(self._pop(patience))
         return reason_to_stop(self, self.options, self._rows)
 

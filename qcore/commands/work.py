@@ -15,7 +15,6 @@ from qcore.commands.terminal import escaped
 from qcore.commands.values import BACKOFF, COUNT, NUMBER, QUEUES, SECONDS, largest
 from qcore.commands.work_options import check_leases, worker_options
 from qcore.commands.work_output import Printer, Warnings, listen, style_for
-from qcore.events import WorkerIdle
 from qcore.limits import StopReason
 from qcore.process import Signals
 from qcore.sql import Database
@@ -96,13 +95,11 @@ def _worker(app: App, queue: Queue, options: WorkerOptions) -> Iterator[tuple[Wo
     """Make a worker that owns the signals of this process."""
     limit = AlarmLimit(app.clock)
     worker = app.worker(queue.name, options, time_limit=limit)
-    stop_listening = app.listen(WorkerIdle, lambda _: limit.rest())
     worker.interruption = signals = Signals(lambda: worker.runner.in_user_code)
     try:
         yield worker, signals
     finally:
         signals.restore()
-        stop_listening()
         limit.rest()
         worker.runner.close()
 

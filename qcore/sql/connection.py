@@ -12,11 +12,10 @@ from weakref import WeakSet
 from qcore.sql.trouble import explained
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterable, Iterator
 
-    from sqlalchemy.engine.interfaces import DBAPIConnection
-
-    from qcore.sql.statements import Statement
+    from qcore.sql.statement import Statement
 
 Row = tuple[Any, ...]
 
@@ -28,7 +27,7 @@ class Connection:
     call broke off may still hold half of the answer. The next call of the thread opens a new one.
     """
 
-    def __init__(self, raw: DBAPIConnection | None, errors: type[Exception], place: str) -> None:
+    def __init__(self, raw: sqlite3.Connection | None, errors: type[Exception], place: str) -> None:
         self._raw: Any = raw  # None once it is closed
         self._errors = (errors, OverflowError, UnicodeError)  # the latter two: values no column can hold
         self._place = place

@@ -5,17 +5,15 @@ from __future__ import annotations
 import threading
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
 
 from qcore.clock import SystemClock
-from qcore.errors import ConfigError, DriverError, MissingExtraError, UnsupportedError
+from qcore.errors import ConfigError, DriverError, UnsupportedError
 from qcore.sql.connection import Connection
 from qcore.sql.trouble import explained, is_busy, missing_tables
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Engine
-
     from qcore.sql.statements import Statements
 
 _SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
@@ -37,9 +35,8 @@ class Database:
         """
         if synchronous.upper() not in _SYNCHRONOUS:
             raise ConfigError(f"synchronous is {synchronous!r}: choose one of {', '.join(_SYNCHRONOUS)}")
-        if url.partition(":")[0].partition("+")[0] != "sqlite":
-            raise UnsupportedError(f"{url.partition(':')[0]!r} databases are not supported yet: use sqlite:///FILE")
         self.url = url
+        self._file = _sqlite_file(url)
         self._synchronous = synchronous.upper()
         self._busy_timeout = busy_timeout
         self._create = create
@@ -50,42 +47,15 @@ class Database:
     @cached_property
     def path(self) -> Path:
         """The absolute path of the SQLite file."""
-        return Path(str(self._parsed.database)).absolute()
-
-    @cached_property
-    def _parsed(self) -> URL:
-        from sqlalchemy.engine import make_url
-        from sqlalchemy.exc import ArgumentError
-
-        try:
-            parsed = make_url(self.url)
-        except ArgumentError as error:
-            raise ConfigError(f"{self.url!r} is no database URL: write sqlite:///FILE") from error
-        if parsed.database in {None, "", ":memory:"}:
-            raise ConfigError("every thread would have a SQLite memory of its own: use the memory driver, or a file")
-        return parsed
-
-    @cached_property
-    def engine(self) -> Engine:
-        """SQLAlchemy's engine, without a pool: threads hold their connections."""
-        from sqlalchemy import create_engine
-        from sqlalchemy.pool import NullPool
-
-        # Autocommit, because the sqlite3 module would else open transactions that take the write lock late.
-        # The thread check is off so that ``close`` can end the connections of threads that are gone.
-        arguments = {"timeout": self._busy_timeout, "isolation_level": None, "check_same_thread": False}
-        try:
-            url = self._parsed.set(database=str(self.path))
-            return create_engine(url, poolclass=NullPool, connect_args=arguments)
-        except ModuleNotFoundError as error:
-            raise MissingExtraError(f"{self.url!r} needs the package {error.name}: install it") from error
+        return Path(self._file).absolute()
 
     @cached_property
     def statements(self) -> Statements:
         """The statements of qcore in the words of this database."""
-        from qcore.sql.statements import Statements
+        from qcore.sql import sqlite_text
 
-        return Statements(self.engine.dialect)
+        # The module has every name of the class, as text: no process that uses SQLite waits for SQLAlchemy.
+        return cast("Statements", sqlite_text)
 
     def connection(self) -> Connection:
         """Give the calling thread its connection; opened at the first call, and anew after a fork or a failure."""
@@ -104,16 +74,16 @@ class Database:
 
     def create_all(self) -> None:
         """Make the tables that are missing. Several processes may do so at once."""
-        from qcore.sql.tables import creation
+        from qcore.sql.sqlite_text import CREATION
 
         connection = self._open()
         with connection.transaction():
-            for statement in creation(self.engine.dialect.name):
+            for statement in CREATION:
                 connection.say(statement)
         connection.close()
 
     def _check(self, connection: Connection) -> None:
-        from qcore.sql.tables import VERSION
+        from qcore.sql.sqlite_text import VERSION
 
         if not connection.say("SELECT 1 FROM sqlite_master WHERE name = 'qcore_schema'"):
             if not self._create:
@@ -153,15 +123,37 @@ class Database:
                 return connection
 
     def _connect(self) -> Connection:
-        errors: type[Exception] = self.engine.dialect.loaded_dbapi.Error
+        import sqlite3
+
         try:
-            pooled = self.engine.raw_connection()
-        except errors as error:
+            # Autocommit, because the module would else open transactions that take the write lock late.
+            # The thread check is off so that ``close`` can end the connections of threads that are gone.
+            raw = sqlite3.connect(self.path, timeout=self._busy_timeout, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
             raise explained(error, str(self.path)) from error
-        pooled.detach()
-        connection = Connection(pooled.dbapi_connection, errors, str(self.path))
+        connection = Connection(raw, sqlite3.Error, str(self.path))
         self._opened.add(connection)
         return connection
+
+
+def _sqlite_file(url: str) -> str:
+    """Give the file of a SQLite URL, written as SQLAlchemy writes it.
+
+    :raises ConfigError: when it is no URL of a file.
+    :raises UnsupportedError: when it is one of another database.
+    """
+    scheme, colon, rest = url.partition(":")
+    dialect, _, driver = scheme.partition("+")
+    if colon and dialect != "sqlite":
+        raise UnsupportedError(f"{scheme!r} databases are not supported yet: use sqlite:///FILE")
+    if not rest.startswith("//") or driver not in {"", "pysqlite"} or "?" in rest:
+        raise ConfigError(f"{url!r} is no database URL: write sqlite:///FILE")
+    path = rest.removeprefix("//")
+    if path in {"", "/", "/:memory:"}:
+        raise ConfigError("every thread would have a SQLite memory of its own: use the memory driver, or a file")
+    if not path.startswith("/"):
+        raise ConfigError(f"{url!r} names a host: write sqlite:///FILE, with three slashes")
+    return path.removeprefix("/")
 
 
 def ddl(dialect_name: str) -> str:

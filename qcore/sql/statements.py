@@ -8,11 +8,12 @@ itself imported only when a database is first used.
 from __future__ import annotations
 
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, bindparam, case, delete, func, insert, literal_column, null, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from qcore.sql.statement import Statement
 from qcore.sql.tables import failed_jobs, jobs, keys
 
 if TYPE_CHECKING:
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
 
 _FIRST_TOKEN = jobs.c.id * literal_column(str(1 << 24))
 """Tokens of a row start here. A row number is never used twice, so they never repeat for an id."""
-
-
-class Statement(NamedTuple):
-    """SQL in the words of one dialect, and the order of its inputs."""
-
-    sql: str
-    inputs: tuple[str, ...]
 
 
 def given(name: str) -> Any:  # noqa: ANN401 - SQLAlchemy takes its type from the column beside it

@@ -181,34 +181,30 @@ def test_an_app_made_in_code_is_used(project: Project) -> None:
     assert (project.root / "mine.sqlite3").is_file()
 
 
-def test_jobs_that_dispatch_reach_the_app_of_the_command(project: Project) -> None:
+def test_jobs_that_dispatch_and_route_reach_the_app_of_the_command(project: Project) -> None:
+    project.write("there/qcore.toml", "default = 'database'")
     project.write(
-        "jobs/parents.py",
+        "there/jobs/family.py",
         """
-        from jobs.examples import Greet
         from qcore import Job, route
 
-        route(Greet, queue="mail")
+        class Child(Job):
+            def handle(self) -> None: ...
 
         class Parent(Job):
             def handle(self) -> None:
-                Greet("child").dispatch()
+                Child().dispatch()
+
+        route(Child, queue="mail")
         """,
     )
-    project.write("there/qcore.toml", "imports = ['jobs']")
-    project.run("--config", "there/qcore.toml", "dispatch", "Parent", PYTHONPATH=str(project.root))
+    configured = ["--config", "there/qcore.toml"]
+    project.run(*configured, "dispatch", "Parent")
 
-    finished = project.run(
-        "--config",
-        "there/qcore.toml",
-        "work",
-        "--stop-when-empty",
-        "--queue",
-        "mail,default",
-        PYTHONPATH=str(project.root),
-    )
+    worked = project.run(*configured, "work", "--once")
+    shown = project.run(*configured, "show", "--json")
 
-    assert "hello child" in finished.out
+    assert (0, ["mail"]) == (worked.code, [entry["queue"] for entry in shown.entries])
     assert not (project.root / ".qcore").exists()
 
 

@@ -44,7 +44,7 @@ class World:
     def __init__(self, driver: MemoryDriver | DatabaseDriver, clock: FrozenClock) -> None:
         self.driver, self.clock = driver, clock
         home = driver.home
-        self.failed = MemoryFailedStore(home) if isinstance(home, Memory) else DatabaseFailedStore(home)  # type: ignore[arg-type]
+        self.failed = MemoryFailedStore(home) if isinstance(home, Memory) else DatabaseFailedStore(home)
         self.handed_out: list[Reservation] = []
 
     def call(self, name: str, *arguments: object) -> object:

@@ -56,6 +56,7 @@ def routed(tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
     app = App(Config(default="one", connections=connections, root=tmp_path), clock=clock)
     with app.activate():
         yield app
+    app.close()
 
 
 def places(app: App) -> list[tuple[str, str]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ref
 
 import pytest
 
@@ -45,6 +47,7 @@ from tests.qcore.acting import Act, doing, endings, raising, story
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+    from weakref import ReferenceType
 
     from qcore.delivery import Delivery
     from qcore.driver import Reservation
@@ -854,6 +857,20 @@ def test_the_delivery_is_there_for_the_job_and_gone_afterwards(app: App) -> None
         current_delivery()
     assert one.runner.delivery is None
     assert one.runner.in_user_code is False
+
+
+def test_a_job_that_is_over_is_freed_at_once(app: App) -> None:
+    """Without waiting for the garbage collector: a job may hold a large file in memory."""
+    alive: list[ReferenceType[Act]] = []
+    app.dispatch(doing(lambda job: alive.append(ref(job))))
+    one = worker(app)
+
+    gc.disable()
+    try:
+        assert one.run_next_job() == Done()
+        assert [None] == [each() for each in alive]
+    finally:
+        gc.enable()
 
 
 def test_a_job_run_in_place_has_a_delivery_of_its_own(app: App) -> None:

@@ -17,8 +17,9 @@ from qcore.clock import SystemClock
 from qcore.driver import Payload, Push
 from qcore.drivers.database import DatabaseDriver
 from qcore.errors import ConfigError, DriverError, UnsupportedError
-from qcore.sql import Database, ddl
+from qcore.sql import Database, ddl, generate
 from qcore.stores.database import DatabaseFailedStore
+from qtest import FrozenClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -349,3 +350,37 @@ def test_an_unknown_durability_is_refused() -> None:
 
 def test_a_home_makes_driver_and_store_neighbours(database: Database, driver: DatabaseDriver) -> None:
     assert driver.home is DatabaseFailedStore(database).home
+
+
+def test_the_written_statements_are_the_compiled_ones() -> None:
+    """When this fails: python -m qcore.sql.generate."""
+    assert generate.text() == generate.FILE.read_text(encoding="utf-8")
+
+
+def test_more_queues_than_were_written_for_are_compiled(tmp_path: Path) -> None:
+    driver = DatabaseDriver(Database(f"sqlite:///{tmp_path}/q.sqlite3"), FrozenClock())
+    driver.push("queue 11", Payload("last", b""))
+
+    reservation = driver.reserve([f"queue {number}" for number in range(12)])
+
+    assert reservation is not None
+    assert "last" == reservation.payload.id
+
+
+def test_a_queue_on_sqlite_works_without_sqlalchemy(tmp_path: Path) -> None:
+    program = f"""
+import sys
+sys.modules["sqlalchemy"] = None  # an import of it raises
+from qcore import App, Config, Job
+class Hello(Job):
+    def handle(self): raise ValueError
+app = App(Config(connections={{"database": {{"driver": "database", "url": "sqlite:///{tmp_path}/q.sqlite3"}}}}))
+Hello.__module__ = "hello"
+app.push(Hello())
+app.worker().run_next_job()
+print(len(app.failed.list()), app.connection().counts())
+"""
+
+    printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+
+    assert "1 []\n" == printed

@@ -1,0 +1,76 @@
+"""Writes ``sqlite_text.py``: the statements and tables of SQLite as SQLAlchemy compiles them.
+
+``python -m qcore.sql.generate`` after a change of ``statements.py`` or ``tables.py``; a test fails when the text
+is not the one that would be written.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy.dialects import sqlite
+
+from qcore.sql.statements import Statements
+from qcore.sql.tables import VERSION, creation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from qcore.sql.statement import Statement
+
+FILE = Path(__file__).with_name("sqlite_text.py")
+
+_QUEUES = 8
+"""Reserve statements are written for up to so many queues; a worker of more has its own compiled."""
+
+
+def text() -> str:
+    """Give what the file shall say."""
+    statements = Statements(sqlite.dialect(paramstyle="qmark"))
+    names = sorted(name for name, kind in vars(Statements).items() if isinstance(kind, cached_property))
+    parts = [
+        _HEAD,
+        f"VERSION = {VERSION}\n",
+        f"CREATION = {_tuple(map(repr, creation('sqlite')))}\n",
+        f"_RESERVE = {_tuple(_call(statements.reserve(count)) for count in range(1, _QUEUES + 1))}\n",
+        *(f"{name} = {_call(getattr(statements, name))}" for name in names),
+        _TAIL,
+    ]
+    return "\n".join(parts)
+
+
+def _call(statement: Statement) -> str:
+    return f"Statement(\n    {' '.join(statement.sql.split())!r},\n    {statement.inputs!r},\n)"
+
+
+def _tuple(items: Iterable[str]) -> str:
+    return "(\n" + "".join(f"{item},\n" for item in items) + ")"
+
+
+_HEAD = '''"""What ``statements.py`` and ``tables.py`` say, compiled for SQLite. Generated, not edited.
+
+Importing SQLAlchemy takes longer than all else that a worker on SQLite does before its first job.
+Written by ``python -m qcore.sql.generate``.
+"""
+# ruff: noqa
+
+from qcore.sql.statement import Statement
+'''
+
+_TAIL = """
+
+def reserve(queues: int) -> Statement:
+    if queues <= len(_RESERVE):
+        return _RESERVE[queues - 1]
+    from sqlalchemy.dialects import sqlite
+
+    from qcore.sql.statements import Statements
+
+    return Statements(sqlite.dialect(paramstyle="qmark")).reserve(queues)
+"""
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), encoding="utf-8")
