@@ -29,8 +29,8 @@ def complete_state_of(job: Job) -> dict[str, Any]:
     :raises PayloadError: names a field that would be missing.
     """
     state = state_of(job)
-    lacking = _shape_of(type(job)).required - state.keys()
-    if lacking:
+    required = _shape_of(type(job)).required
+    if required and (lacking := required - state.keys()):
         name = min(lacking)
         why = "begins with an underscore, so it is not stored" if name[0] == "_" else "has no value"
         message = f"{type(job).__qualname__}.{name} {why}, and has no default either: give the field one"

@@ -28,6 +28,7 @@ def load_jobs(imports: Sequence[str], root: Path, source: str) -> None:
             _load(name, f"imports of {source}")
     elif _is_there(root / DEFAULT):
         _load(DEFAULT, f"the job modules in {root}")
+        _refuse_namesake(root)
 
 
 def load_attribute(spec: str, root: Path) -> object:
@@ -56,6 +57,15 @@ def look_first_in(root: Path) -> None:
 
 def _is_there(place: Path) -> bool:
     return place.with_suffix(".py").is_file() or any(place.glob("*.py"))
+
+
+def _refuse_namesake(root: Path) -> None:
+    """Find out when Python took another package: a folder without ``__init__.py`` comes last, wherever it is."""
+    module = sys.modules[DEFAULT]
+    places = [Path(place) for place in (module.__file__, *getattr(module, "__path__", ())) if place]
+    if not any(place.resolve().is_relative_to(root.resolve()) for place in places):
+        hidden = root / DEFAULT
+        raise ConfigError(f"{places[0]} hides the jobs in {hidden}: add {hidden / '__init__.py'}, or name your imports")
 
 
 def _load(name: str, asked_by: str) -> None:

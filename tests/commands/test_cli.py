@@ -183,6 +183,7 @@ def test_an_app_made_in_code_is_used(project: Project) -> None:
 
 def test_jobs_that_dispatch_and_route_reach_the_app_of_the_command(project: Project) -> None:
     project.write("there/qcore.toml", "default = 'database'")
+    project.write("there/jobs/__init__.py", "")
     project.write(
         "there/jobs/family.py",
         """

@@ -69,6 +69,20 @@ def test_jobs_may_be_a_module_or_a_folder_without_init(project: Project, name: s
     assert [full for full in registry.names() if full.endswith(":Only")]
 
 
+def test_jobs_that_another_package_hides_are_missed(project: Project) -> None:
+    project.write("there/jobs/only.py", job_file("Only"))
+    sys.path.append(str(project.root))
+
+    with pytest.raises(ConfigError) as caught:
+        load_jobs([], project.root / "there", "a test")
+
+    place = project.root / "there/jobs"
+    expected = (
+        f"{project.root}/jobs/__init__.py hides the jobs in {place}: add {place}/__init__.py, or name your imports"
+    )
+    assert expected == str(caught.value)
+
+
 def test_without_jobs_nothing_is_loaded(project: Project) -> None:
     before = set(sys.modules)
 
