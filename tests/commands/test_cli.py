@@ -239,3 +239,14 @@ def test_a_name_that_the_terminal_cannot_show_is_escaped(project: Project) -> No
     finished = project.run("work", "漢", PYTHONIOENCODING="latin-1")
 
     assert r"error: there is no connection '\u6f22'" in finished.err
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"), [("qcore pru", "plain,prune-failed"), ("qcore work --dr", "plain,--drain")]
+)
+def test_the_shell_completes_commands_and_options(project: Project, words: str, completed: str) -> None:
+    place = str(len(words.split()) - 1)
+
+    finished = project.run(_QCORE_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=place)
+
+    assert (0, completed, "") == (finished.code, finished.out.strip(), finished.err)
