@@ -43,8 +43,8 @@ class FailedStore(Protocol):
     def listed(self, *, queue: str | None = None) -> list[FailedJob]:
         """All records, of one queue if given; the newest failure first."""
 
-    def forget(self, job_id: str) -> bool:
-        """Remove one; False when there was none."""
+    def forget(self, job_id: str, *, number: int | None = None) -> bool:
+        """Remove one, with ``number`` only that failure of it; False when there was none."""
 
     def flush(self, *, before: float | None = None) -> int:
         """Remove all, or those that failed at or before that instant; say how many."""

@@ -113,10 +113,8 @@ class FailedJobs:
         # Pushed first: should the process die in between, the job is there twice rather than not at all,
         # and a push of an id that waits already changes nothing.
         queue.push_raw(self._fresh(record, queue), record.queue)
-        # A worker may have run it meanwhile, and it may have failed again: that is a new record.
-        last = self._store.find(record.id)
-        if last is not None and last.number == record.number:
-            self._store.forget(record.id)
+        # This failure only: a worker may have run it meanwhile, and a new failure is a new record.
+        self._store.forget(record.id, number=record.number)
 
     def _fresh(self, record: FailedJob, queue: Queue) -> Payload:
         """Write the payload anew from today's class; what cannot be read or written is pushed as it is."""

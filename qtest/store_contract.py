@@ -257,6 +257,17 @@ class FailedStoreContract:
         assert [True, False] == [failed.forget("a"), failed.forget("a")]
         assert ["b"] == [record.id for record in failed.listed()]
 
+    def test_forget_with_a_number_removes_only_that_failure(self, failed: FailedStore) -> None:
+        failed.add(failed_job("a"))
+        [first] = failed.listed()
+        failed.add(failed_job("a"))
+        [second] = failed.listed()
+
+        assert failed.forget("a", number=first.number) is False
+        assert [second] == failed.listed()
+        assert failed.forget("a", number=second.number) is True
+        assert [] == failed.listed()
+
     def test_all_can_be_flushed(self, failed: FailedStore) -> None:
         """It says how many there were."""
         for job_id in ("a", "b"):

@@ -11,6 +11,7 @@ import click
 from qcore.commands.listing import say
 from qcore.commands.project import Project, pass_project
 from qcore.commands.terminal import escaped
+from qcore.errors import ConfigError
 from qcore.options import checked_name
 
 if TYPE_CHECKING:
@@ -39,16 +40,15 @@ class Range(click.ParamType):  # type: ignore[type-arg] # click 8.1 knows none
 def command(project: Project, ids: tuple[str, ...], queue: str | None, ranges: tuple[tuple[int, int], ...]) -> None:
     """Push failed jobs anew: each keeps its id, starts at attempt 1, and takes the options of today's class.
 
-    Ends with 1 when an id is missing or there is nothing to retry.
+    Ends with 1 when an id is missing or there is nothing to retry, with 2 when one cannot be pushed.
     """
     if bool(ids) + bool(queue) + bool(ranges) != 1 and not (ids and ranges and not queue):
         raise click.UsageError("say which: ids, all, --queue or --range")
     failed = project.app_with_jobs().failed
     chosen = _chosen(failed, ids, queue, ranges)
-    missing = [job_id for job_id in chosen if not _retried(failed, job_id)]
     if not chosen:
         click.echo("error: there is nothing to retry; see what there is with `qcore failed`", err=True)
-    sys.exit(1 if missing or not chosen else 0)
+    sys.exit(max((_retry(failed, job_id) for job_id in chosen), default=1))
 
 
 def _chosen(
@@ -62,12 +62,16 @@ def _chosen(
     return list(dict.fromkeys((*ids, *numbered)))
 
 
-def _retried(failed: FailedJobs, job_id: str) -> bool:
-    """Retry one by one, so that what was done is said although the next one cannot be pushed."""
-    done = not failed.retry([job_id]).missing
-    if done:
-        say(f"{job_id} waits again")
-    else:
+def _retry(failed: FailedJobs, job_id: str) -> int:
+    """Retry one by one, so that one that cannot be pushed holds up no other; give the exit code."""
+    try:
+        missing = failed.retry([job_id]).missing
+    except ConfigError as error:
+        click.echo(f"error: {escaped(job_id)} stays failed: {escaped(str(error))}", err=True)
+        return 2
+    if missing:
         hint = "; a number goes with --range" if job_id.isdigit() else ""
         click.echo(f"error: there is no failed job with the id {escaped(job_id)}{hint}", err=True)
-    return done
+        return 1
+    say(f"{job_id} waits again")
+    return 0

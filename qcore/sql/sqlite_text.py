@@ -94,6 +94,10 @@ forget_failed = Statement(
     'DELETE FROM qcore_failed_jobs WHERE qcore_failed_jobs.uuid = ?',
     ('uuid',),
 )
+forget_failure = Statement(
+    'DELETE FROM qcore_failed_jobs WHERE qcore_failed_jobs.uuid = ? AND qcore_failed_jobs.number = ?',
+    ('uuid', 'number'),
+)
 forget_key = Statement(
     'DELETE FROM qcore_keys WHERE qcore_keys."key" = ? AND (qcore_keys.expires_at IS NULL OR qcore_keys.expires_at > ?)',
     ('key', 'now'),

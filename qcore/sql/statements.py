@@ -171,6 +171,12 @@ class Statements:
         return self._compiled(delete(failed_jobs).where(failed_jobs.c.uuid == given("uuid")))
 
     @cached_property
+    def forget_failure(self) -> Statement:
+        """Inputs: uuid, number."""
+        one = delete(failed_jobs).where(failed_jobs.c.uuid == given("uuid"), failed_jobs.c.number == given("number"))
+        return self._compiled(one)
+
+    @cached_property
     def keep_failed(self) -> Statement:
         """Inputs: uuid, connection, queue, body, exception, failed_at."""
         names = ("uuid", "connection", "queue", "body", "exception", "failed_at")

@@ -45,9 +45,12 @@ class DatabaseFailedStore:
             rows = connection.rows(statements.list_failed_of, queue=queue)
         return [_record(row) for row in rows]
 
-    def forget(self, job_id: str) -> bool:
-        """Remove one; False when there was none."""
-        return self.home.connection().changed(self.home.statements.forget_failed, uuid=job_id) > 0
+    def forget(self, job_id: str, *, number: int | None = None) -> bool:
+        """Remove one, with ``number`` only that failure of it; False when there was none."""
+        connection, statements = self.home.connection(), self.home.statements
+        if number is None:
+            return connection.changed(statements.forget_failed, uuid=job_id) > 0
+        return connection.changed(statements.forget_failure, uuid=job_id, number=number) > 0
 
     def flush(self, *, before: float | None = None) -> int:
         """Remove all, or those that failed at or before that instant; say how many."""

@@ -39,10 +39,14 @@ class MemoryFailedStore:
             records = reversed(self.home.failed.values())
             return [record for record in records if queue is None or record.queue == queue]
 
-    def forget(self, job_id: str) -> bool:
-        """Remove one; False when there was none."""
+    def forget(self, job_id: str, *, number: int | None = None) -> bool:
+        """Remove one, with ``number`` only that failure of it; False when there was none."""
         with self.home.lock:
-            return self.home.failed.pop(job_id, None) is not None
+            record = self.home.failed.get(job_id)
+            if record is None or number not in {None, record.number}:
+                return False
+            del self.home.failed[job_id]
+            return True
 
     def flush(self, *, before: float | None = None) -> int:
         """Remove all, or those that failed at or before that instant; say how many."""

@@ -26,7 +26,7 @@ class NullFailedStore:
         """List none."""
         return []
 
-    def forget(self, job_id: str) -> bool:  # noqa: ARG002 - none is kept
+    def forget(self, job_id: str, *, number: int | None = None) -> bool:  # noqa: ARG002 - none is kept
         """Remove none."""
         return False
 
