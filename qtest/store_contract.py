@@ -258,6 +258,7 @@ class FailedStoreContract:
         assert ["b"] == [record.id for record in failed.listed()]
 
     def test_forget_with_a_number_removes_only_that_failure(self, failed: FailedStore) -> None:
+        """A retry forgets what it retried, and not what failed meanwhile."""
         failed.add(failed_job("a"))
         [first] = failed.listed()
         failed.add(failed_job("a"))

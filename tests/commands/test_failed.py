@@ -160,7 +160,9 @@ def test_what_is_no_range_is_refused(cli: Cli, text: str) -> None:
     assert 1 == len(result.stderr.splitlines())
 
 
-def test_a_job_whose_connection_is_gone_stays_failed_and_holds_up_no_other(project: Project, cli: Cli, ids: list[str]) -> None:
+def test_a_job_whose_connection_is_gone_stays_failed_and_holds_up_no_other(
+    project: Project, cli: Cli, ids: list[str]
+) -> None:
     with sqlite3.connect(project.root / ".qcore/queue.sqlite3") as database:
         database.execute("UPDATE qcore_failed_jobs SET connection = 'gone' WHERE number = 2")
     database.close()
