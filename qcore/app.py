@@ -77,6 +77,8 @@ class App:
 
         :raises PayloadError: when its state cannot be written; nothing is pushed then.
         """
+        if not isinstance(job, Job):
+            raise _no_job(job)
         options = self._complete(job, options)
         return self.connection(options.connection).push(job, options)
 
@@ -261,9 +263,12 @@ def _said(job: Job | Prepared, call: JobOptions) -> tuple[Job, JobOptions]:
         return given.job, call.over(given.options)
     if isinstance(given, Job):
         return given, call
+    raise _no_job(given)
+
+
+def _no_job(given: object) -> JobDefinitionError:
     hint = ": make an instance" if isinstance(given, type) else ": write f.job(...)" if callable(given) else ""
-    message = f"a job is an instance of a class derived from Job, got {given!r}{hint}"
-    raise JobDefinitionError(message)
+    return JobDefinitionError(f"a job is an instance of a class derived from Job, got {given!r}{hint}")
 
 
 def _payload_limits(config: Config) -> dict[str, int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from qcore.errors import ManuallyFailedError, NotRunningError
 from qcore.options import Delay, seconds_until
@@ -113,3 +116,22 @@ def of(job: Job) -> Delivery | None:
     """Give the delivery of that very job, None when it is not being run."""
     delivery = _current.get()
     return delivery if delivery is not None and delivery.job is job else None
+
+
+def end_forked_process() -> NoReturn:
+    """End a process that the job forked, as it would have ended without us: only its parent settles the job."""
+    error = sys.exception()
+    code: object = 0
+    if isinstance(error, SystemExit):
+        code = error.code or 0
+    elif error is not None:
+        sys.excepthook(type(error), error, error.__traceback__)
+        code = 1
+    if not isinstance(code, int):
+        print(code, file=sys.stderr)  # noqa: T201 - as sys.exit("text") does
+        code = 1
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # it may be closed, or none at all
+            stream.flush()
+    # Not sys.exit(): what the worker registered for its own end is none of the child's business.
+    os._exit(code)

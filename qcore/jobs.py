@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from qcore import current, registry
 from qcore import delivery as deliveries
 from qcore.codec import Codec, canonical
-from qcore.errors import NotRunningError, PayloadError
+from qcore.errors import JobDefinitionError, NotRunningError, PayloadError
 from qcore.job_state import restored, state_of
 from qcore.options import UNSET, Backoff, Delay, JobOptions, Name, checked_name, job_options, refuse_unknown, said
 
@@ -222,7 +222,18 @@ class Prepared:
         return f"{self.job!r} with {self.options}"
 
 
+def _refuse_attributes(cls: type[Job]) -> None:
+    """Refuse options written as Laravel writes them: they would be silently without effect."""
+    declared = vars(cls).get("__annotations__", {})
+    for option in JobOptions.__slots__:
+        value = vars(cls).get(option)
+        if isinstance(value, str | int | float | list | tuple) and option not in declared:
+            message = f"{cls.__qualname__}: options are class keywords: class {cls.__name__}(Job, {option}={value!r})"
+            raise JobDefinitionError(message)
+
+
 def _define(cls: type[Job], given: JobOptions, name: str | None, aliases: tuple[str, ...]) -> None:
+    _refuse_attributes(cls)
     remade = cls.__dict__.get("__job__")
     if remade is not None and given == UNSET and name is None:
         # @dataclass(slots=True) and attrs make the class a second time, without its keywords.

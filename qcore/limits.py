@@ -34,8 +34,8 @@ class WorkerOptions(NamedTuple):
     """How long one wait for a job lasts; drivers that can wake the worker earlier."""
     rest: float = 0
     """Pause after each job."""
-    memory: float = 128
-    """Megabytes the process may use."""
+    memory: float = 0
+    """Megabytes the process may use; ``qcore work`` says 128, code inside a larger process knows better."""
     max_jobs: int = 0
     max_time: float = 0
     stop_when_empty: bool = False

@@ -12,6 +12,8 @@ from qcore.errors import JobError, MaxAttemptsExceededError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from qcore.delivery import Delivery
+
 
 class Done(NamedTuple):
     """The job ran and is gone."""
@@ -68,6 +70,17 @@ class Facts(NamedTuple):
     backoff: float | Sequence[float] = 0
     may_retry: bool = True
     """False when any error is final: ``fail_on_timeout``, or a caller that waits for the error."""
+
+
+def asked_for(delivery: Delivery, deleted: Outcome | None = None) -> Outcome | None:
+    """Give what a listener or the job itself asked for, None when nothing."""
+    if delivery.error is not None:
+        return Failed(delivery.error)
+    if delivery.deleted:
+        return deleted or Skipped()
+    if delivery.release_delay is not None:
+        return Released(delivery.release_delay)
+    return None
 
 
 def before_run(facts: Facts) -> JobError | None:

@@ -54,7 +54,10 @@ def resolve(name: str) -> type[Job]:
     try:
         return _classes[name]
     except KeyError:
-        message = f"no job named {name!r} is known here{_nearest(name)}: add its module to imports"
+        message = (
+            f"no job named {name!r} is known here{_nearest(name)}: add its module to imports; "
+            "a worker that is running already knows a new job only after a restart"
+        )
         raise UnknownJobError(message) from None
 
 

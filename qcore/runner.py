@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore import payload
 from qcore.async_loop import GRACE, AsyncLoop
-from qcore.delivery import Delivery, context_of
+from qcore.delivery import Delivery, context_of, end_forked_process
 from qcore.driver import Extendable, Settled
 from qcore.errors import (
     DriverError,
@@ -26,7 +27,7 @@ from qcore.errors import (
 from qcore.events import JobExceptionOccurred, JobProcessing, JobTimedOut
 from qcore.jobs import Job, restore
 from qcore.options import seconds_until
-from qcore.outcome import Done, Facts, Failed, Lost, Outcome, Released, Skipped, after_error, before_run
+from qcore.outcome import Done, Facts, Failed, Lost, Outcome, Released, after_error, asked_for, before_run
 from qcore.settlement import INTERRUPTIONS
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Runner:
         self._defaults = defaults
         self._loop = AsyncLoop()
         self._context: Context | None = None
+        self._process = os.getpid()
         self.delivery: Delivery | None = None
         """The delivery at work, None between two."""
 
@@ -109,6 +111,7 @@ class Runner:
         """
         delivery = self.delivery = Delivery(self._connection, reservation, self._clock)
         self._context = context_of(delivery)
+        self._process = os.getpid()
         started = self._clock.monotonic()
         try:
             outcome = self._settlement.settle(delivery, self._lived_through(delivery, started), started)
@@ -153,7 +156,7 @@ class Runner:
             self._begin(delivery)
             return self._raised(delivery, error, Failed(error))
         self._begin(delivery)
-        decided = _asked(delivery)
+        decided = asked_for(delivery)
         if decided is None:
             decided = self._hopeless(delivery, body)
         elif type(decided) is Failed:
@@ -182,7 +185,8 @@ class Runner:
 
     def _attempt(self, delivery: Delivery, body: Body) -> Outcome:
         timeout = self._defaults.timeout if body.timeout is None else body.timeout
-        if timeout + LEASE_MARGIN > self._driver.retry_after and timeout and not self._extended(delivery, timeout):
+        # Its own limit only: what the worker's --timeout allows is the worker's to fit to the lease.
+        if body.timeout and body.timeout >= self._driver.retry_after and not self._extended(delivery, timeout):
             return Lost(Released(0, counted=False))
         try:
             job = delivery.job = self._restore(body)
@@ -193,7 +197,7 @@ class Runner:
             return self._timed_out(delivery, timeout, over)
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's error
             return self._after(delivery, error)
-        return _asked(delivery, deleted=Done()) or Done()
+        return asked_for(delivery, deleted=Done()) or Done()
 
     def _extended(self, delivery: Delivery, timeout: float) -> bool:
         """Make the lease as long as the job may run; False when it was lost before the job began."""
@@ -212,6 +216,8 @@ class Runner:
                     result = context.run(function, *args)
                 finally:
                     self.in_user_code = False
+                    if os.getpid() != self._process:
+                        end_forked_process()
             return None if result is None else self._finished(context, result, timeout)
         except TimeLimitReached as reached:
             if reached.args and reached.args[0] is not self._time_limit:
@@ -228,6 +234,8 @@ class Runner:
                     return self._loop.run(result, timeout, context)
                 finally:
                     self.in_user_code = False
+                    if os.getpid() != self._process:
+                        end_forked_process()
         if inspect.isgenerator(result) or inspect.isasyncgen(result):
             message = "handle() is a generator: nothing of it would run; use return instead of yield"
             raise JobDefinitionError(message)
@@ -326,14 +334,3 @@ class Runner:
         except BaseException:
             logger.exception("backoff_for() of %s (%s) gave no seconds; the option counts", delivery.name, delivery.id)
             return None
-
-
-def _asked(delivery: Delivery, deleted: Outcome | None = None) -> Outcome | None:
-    """Give what a listener or the job itself asked for, None when nothing."""
-    if delivery.error is not None:
-        return Failed(delivery.error)
-    if delivery.deleted:
-        return deleted or Skipped()
-    if delivery.release_delay is not None:
-        return Released(delivery.release_delay)
-    return None

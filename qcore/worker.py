@@ -202,6 +202,8 @@ class Worker:
         return True
 
     def _stop(self, reason: StopReason) -> Stopped:
+        if reason is StopReason.MEMORY:
+            logger.warning("the worker ends: it uses more than its %g MB of memory (--memory)", self.options.memory)
         if reason is StopReason.INTERRUPTED and self._events.wants(WorkerInterrupted):
             self._events.emit(WorkerInterrupted(*self._self(), signal=self.interruption.signal))
         if self._events.wants(WorkerStopping):

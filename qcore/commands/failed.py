@@ -37,7 +37,7 @@ def command(project: Project, queue: str | None, *, as_json: bool, verbose: int)
     elif project.verbosity:
         _tell_all(app, records)
     else:
-        rows = [(*_head(app, record), escaped(_last_line(record), _LONGEST)) for record in records]
+        rows = [(*_head(app, record), escaped(_headline(record), _LONGEST)) for record in records]
         as_table(("NUMBER", "ID", "JOB", "FROM", "FAILED AT", "EXCEPTION"), rows, right=("NUMBER",))
         say("Push one anew with `qcore retry ID`, all with `qcore retry all`; see why with `qcore failed -v`.")
 
@@ -54,9 +54,13 @@ def _head(app: App, record: FailedJob) -> tuple[object, ...]:
     return record.number, record.id, job_name(app, record.payload), where, moment_text(record.failed_at)
 
 
-def _last_line(record: FailedJob) -> str:
+def _headline(record: FailedJob) -> str:
+    """Give the line that names the exception: the first one behind the frames of the last traceback."""
     lines = record.exception.strip().splitlines()
-    return lines[-1] if lines else ""
+    begins = max((number for number, line in enumerate(lines) if line.startswith("Traceback ")), default=None)
+    if begins is None:
+        return lines[-1] if lines else ""
+    return next((line for line in lines[begins + 1 :] if not line.startswith("  ")), lines[-1])
 
 
 def _as_json(app: App, record: FailedJob, *, whole: bool) -> dict[str, object]:
@@ -67,5 +71,5 @@ def _as_json(app: App, record: FailedJob, *, whole: bool) -> dict[str, object]:
         "queue": record.queue,
         "job": job_name(app, record.payload),
         "failed_at": local(record.failed_at).isoformat(timespec="milliseconds"),
-        "exception": record.exception if whole else _last_line(record),
+        "exception": record.exception if whole else _headline(record),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
@@ -70,7 +70,9 @@ def command(project: Project, /, connection: str | None, **given: Any) -> None:
     queue = app.connection(connection)
     options = worker_options(app.config, queue, given)
     check_leases(queue, options)
-    with _worker(app, queue, options) as (worker, signals), _talking(app, output, signals):
+    # What jobs print shall not stand between the JSON objects.
+    prints = redirect_stdout(sys.stderr if output.as_json else sys.stdout)
+    with _worker(app, queue, options) as (worker, signals), _talking(app, output, signals), prints:
         if not (output.as_json or output.quiet):
             _greet(queue, options)
         failed, code = _run_one(worker) if once else _run_many(worker)
@@ -132,6 +134,12 @@ def _greet(queue: Queue, options: WorkerOptions) -> None:
     if not queue.driver.shared:
         what = f"the connection {queue.name!r} lives in one process: what others push there does not reach this worker"
         click.echo(f"warning: {escaped(what)}", err=True)
+    if 0 < queue.driver.retry_after <= options.timeout:
+        what = (
+            f"a job may run {options.timeout:g} s here, but comes back {queue.driver.retry_after:g} s after it was "
+            "reserved, and would be run twice: raise retry_after, lower --timeout, or give long jobs their own timeout"
+        )
+        click.echo(f"warning: {what}", err=True)
     if sys.stderr.isatty():
         home = queue.driver.home
         place = f" ({home.path})" if isinstance(home, Database) else ""

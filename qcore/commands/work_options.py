@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from qcore.config import Config
     from qcore.queue import Queue
 
+MEMORY = 128
+"""Megabytes that a worker process may use unless it is told otherwise."""
+
 _TYPES: dict[str, click.ParamType[Any]] = {
     "backoff": BACKOFF,
     "max_jobs": COUNT,
@@ -37,7 +40,8 @@ def worker_options(config: Config, queue: Queue, given: Mapping[str, Any]) -> Wo
 
     :raises ConfigError: for a value in the configuration that cannot mean anything.
     """
-    settings: dict[str, Any] = {name: _read(config, name, value) for name, value in config.worker.items()}
+    settings: dict[str, Any] = {"memory": MEMORY}
+    settings |= {name: _read(config, name, value) for name, value in config.worker.items()}
     settings |= {name: value for name, value in given.items() if value is not None}
     return WorkerOptions(queues=settings.pop("queue", (queue.default_queue,)), **settings)
 

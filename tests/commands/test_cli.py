@@ -73,7 +73,7 @@ def test_help_loads_no_command_no_app_and_no_jobs(project: Project, arguments: t
     loaded = loaded_by(project, *arguments)
 
     commands = {f"qcore.commands.{name.replace('-', '_')}" for name in COMMANDS}
-    assert set() == loaded & {*commands, "qcore.app", "jobs", "sqlalchemy", "asyncio", "tomllib"}
+    assert set() == loaded & {*commands, "qcore.app", "jobs", "sqlalchemy", "asyncio"}
 
 
 def test_work_loads_no_other_command_and_no_library_it_does_not_need(project: Project) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def ids(project: Project, cli: Cli) -> list[str]:
     """Three failed jobs, numbers 1 to 3; the last one from the queue mail."""
     failed = [cli("dispatch", "Fails", "--queue", queue).stdout.strip() for queue in ("default", "default", "mail")]
-    cli("work", "--queue", "default,mail", "--stop-when-empty", "--timeout", "0", "-q")
+    cli("work", "--queue", "default,mail", "--stop-when-empty", "--timeout", "0", "--memory", "0", "-q")
     return failed
 
 
@@ -82,7 +82,7 @@ def test_what_a_job_raised_cannot_move_the_cursor(project: Project, cli: Cli, wo
         """,
     )
     cli("dispatch", "evil")
-    cli("work", "--once", "--timeout", "0", "-q")
+    cli("work", "--once", "--timeout", "0", "--memory", "0", "-q")
 
     shown = cli(*words).stdout
 
@@ -210,3 +210,19 @@ def test_prune_failed_drops_what_is_older_than_a_day(project: Project, cli: Cli,
 @pytest.mark.parametrize("hours", ["-1", "nan", "x"])
 def test_hours_are_a_number(cli: Cli, command: str, hours: str) -> None:
     assert 2 == cli(command, "--hours", hours).exit_code
+
+
+@pytest.mark.parametrize("message", ["one line", "two\\nlines", "an\\n  indented\\nTraceback of sorts"])
+def test_the_list_names_the_exception_also_when_its_message_has_many_lines(
+    project: Project, cli: Cli, message: str
+) -> None:
+    raising = (
+        f"from qcore import Job\nclass Talks(Job):\n    def handle(self):\n        raise RuntimeError('{message}')\n"
+    )
+    project.write("jobs/talks.py", raising)
+    cli("dispatch", "Talks")
+    cli("work", "--once", "--timeout", "0", "--memory", "0", "-q")
+
+    [shown] = cli("failed", "--json").stdout.splitlines()
+
+    assert f"RuntimeError: {message.partition(chr(92))[0]}" == json.loads(shown)["exception"]

@@ -55,6 +55,7 @@ def test_too_much_memory_ends_with_12_after_the_first_job(project: Project, cli:
     finished = project.run("work", "--memory", "1")
 
     assert 12 == finished.code
+    assert "the worker ends: it uses more than its 1 MB of memory (--memory)" in finished.err
     assert (1, 0, 0) == project.counts()
 
 

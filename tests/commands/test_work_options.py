@@ -23,7 +23,7 @@ def test_the_defaults_are_those_of_the_worker() -> None:
     """WRK-01."""
     made = options(Config(default="memory"), tries=None, queue=None)
 
-    assert made == WorkerOptions()
+    assert made == WorkerOptions(memory=128)
     assert (1, 0, 60, 3, 128) == (made.tries, made.backoff, made.timeout, made.sleep, made.memory)
 
 

@@ -198,3 +198,12 @@ def test_what_children_of_a_job_print_never_reaches_the_database(project: Projec
     )
 
     assert "0 /dev/null\n1 /dev/null\n2 /dev/null\n" == (project.root / "streams").read_text()
+
+
+def test_a_worker_that_may_run_jobs_longer_than_their_lease_says_so(project: Project) -> None:
+    project.write("qcore.toml", "[connections.database]\nretry_after = 30")
+
+    long, short = project.run("work", "--once"), project.run("work", "--once", "--timeout", "29")
+
+    assert "warning: a job may run 60 s here, but comes back 30 s after it was reserved" in long.err
+    assert "" == short.err

@@ -102,6 +102,28 @@ def leave() -> NoReturn:
     os._exit(0)
 
 
+class Escape(Job):
+    """Forks a process that comes out of the job, in one way or another."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def handle(self) -> object:
+        child = os.fork()
+        if child == 0:
+            if self.how == "exit":
+                sys.exit(3)
+            if self.how == "raise":
+                raise ValueError(self.how)
+            return self._later() if self.how == "return async" else None
+        _, status = os.waitpid(child, 0)
+        tell("child", os.waitstatus_to_exitcode(status))
+        return None
+
+    async def _later(self) -> None:
+        await asyncio.tasks.sleep(0)
+
+
 class Fork(Job):
     """Ends a process that it forked, as multiprocessing does."""
 

@@ -181,3 +181,31 @@ def test_a_job_of_the_script_itself_is_refused_where_another_process_would_run_i
     *ran_here, refused = done.stdout.splitlines()
     assert ["ran", "ran", "True"] == ran_here
     assert refused.startswith("__main__:Mine is defined in the script that is being run")
+
+
+@pytest.mark.parametrize(("option", "value"), [("tries", 3), ("timeout", 0.5), ("backoff", [1, 5]), ("queue", "mail")])
+def test_options_written_as_attributes_are_refused(option: str, value: object) -> None:
+    """They would be without effect, and nobody would hear of it."""
+    with pytest.raises(JobDefinitionError, match=rf"Wrong: options are class keywords: class Wrong\(Job, {option}="):
+        type("Wrong", (Job,), {option: value, "handle": print})
+
+
+def test_a_field_may_bear_the_name_of_an_option(app: App) -> None:
+    @dataclass
+    class Fetch(Job):
+        url: str
+        timeout: float = 5
+
+        def handle(self) -> None: ...
+
+    assert Fetch("x").timeout == 5
+    Fetch("x", timeout=7).dispatch()
+    assert app.connection().size() == 1
+
+
+def test_dispatch_on_the_class_says_to_make_an_instance(app: App) -> None:
+    class Add(Job):
+        def handle(self) -> None: ...
+
+    with pytest.raises(JobDefinitionError, match="a job is an instance of a class derived from Job, got 1"):
+        Add.dispatch(1)  # type: ignore[arg-type]

@@ -128,7 +128,7 @@ def test_the_defaults_of_a_worker() -> None:
         "timeout": 60,
         "sleep": 3,
         "rest": 0,
-        "memory": 128,
+        "memory": 0,
         "max_jobs": 0,
         "max_time": 0,
         "stop_when_empty": False,

@@ -252,6 +252,21 @@ def test_a_process_that_a_job_forks_dies_of_its_signals(app: App, start: Callabl
     assert ["ready", f"child ended by {signal.SIGTERM.value} in Fork", "stopped empty 1 0"] == lines
 
 
+@pytest.mark.parametrize(("how", "code"), [("exit", 3), ("raise", 1), ("return", 0), ("return async", 0)])
+def test_a_process_that_a_job_forks_is_no_second_worker(
+    app: App, start: Callable[..., WorkerProcess], how: str, code: int
+) -> None:
+    """It would settle the job of its parent, and then take the next one."""
+    process_jobs.Escape(how).dispatch()
+    process_jobs.Tell(1).dispatch()
+
+    ended, lines, errors = start(stop_when_empty=True).end()
+
+    assert (0, ["ready", f"child {code}", "ran 1", "stopped empty 2 0"]) == (ended, lines)
+    assert ("ValueError: raise" in errors) is (how == "raise")
+    assert [] == app.failed.list()
+
+
 WORKERS, ROUNDS = 6, 5
 SIGNALS = [
     (signal.SIGTERM,),
