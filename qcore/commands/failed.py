@@ -54,10 +54,13 @@ def _head(app: App, record: FailedJob) -> tuple[object, ...]:
     return record.number, record.id, job_name(app, record.payload), where, moment_text(record.failed_at)
 
 
+_BEGIN = "Traceback (most recent call last):"
+
+
 def _headline(record: FailedJob) -> str:
     """Give the line that names the exception: the first one behind the frames of the last traceback."""
     lines = record.exception.strip().splitlines()
-    begins = max((number for number, line in enumerate(lines) if line.startswith("Traceback ")), default=None)
+    begins = max((number for number, line in enumerate(lines) if line == _BEGIN), default=None)
     if begins is None:
         return lines[-1] if lines else ""
     return next((line for line in lines[begins + 1 :] if not line.startswith("  ")), lines[-1])
