@@ -201,6 +201,7 @@ class App:
         """The failed jobs: list, find, retry, forget, flush, prune."""
         return FailedJobs(
             self.connections.failed_store,
+            store=lambda: self.connections.store,
             connection=self.connection,
             codec=self.codec,
             clock=self.clock,

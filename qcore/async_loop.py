@@ -110,6 +110,7 @@ class AsyncLoop:
         stop.cancel()
         if not job.done():
             self._loop = None
+            _keep_forever(job.get_coro())
             job._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - said here, once
             loop.close()
             logger.warning("an async job did not end when it was cancelled; its event loop is dropped")
@@ -181,3 +182,10 @@ def _in_thread(awaitable: Awaitable[object], seconds: float | None, context: Con
     if raised:
         raise raised[0]
     return returned[0]
+
+
+def _keep_forever(coroutine: object) -> None:
+    """Never free a coroutine that swallows its end: freeing throws GeneratorExit into it, and would not return."""
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutine))

@@ -97,7 +97,7 @@ class Config:
         :raises ConfigError: for a file that cannot be read and for settings that do not exist.
         """
         environ = os.environ if environ is None else environ
-        root, source, settings = _read(folder or Path.cwd(), environ)
+        root, source, settings = _read(folder or _here(), environ)
         settings = _over(settings, _from_environment(environ, settings))
         unknown = sorted(set(settings) - set(_TABLES) - set(_SCALARS))
         if unknown:
@@ -130,6 +130,14 @@ def _connection(config: Config, name: str) -> dict[str, Any]:
         message = f"{config.source}: the connection {name!r} is a table that names its driver, got {given!r}"
         raise ConfigError(message)
     return settings
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        message = "the current folder does not exist any more: go to that of your project"
+        raise ConfigError(message) from error
 
 
 def _read(folder: Path, environ: Mapping[str, str]) -> tuple[Path, str, dict[str, Any]]:

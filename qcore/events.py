@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from qcore.errors import JobInterrupted, TimeLimitReached
+
 if TYPE_CHECKING:
     from qcore.delivery import Delivery
     from qcore.driver import Payload, Reservation
@@ -252,6 +254,8 @@ class Events:
 def _call(listener: Listener[Event], event: Event) -> object:
     try:
         return listener(event)
-    except Exception:
+    except (KeyboardInterrupt, JobInterrupted, TimeLimitReached):
+        raise
+    except BaseException:
         logger.exception("a listener of %s raised; the job goes on", type(event).__name__)
         return None

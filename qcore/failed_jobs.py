@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from qcore.events import Events
     from qcore.failed import FailedJob, FailedStore
     from qcore.queue import Queue
+    from qcore.store import Store
 
 HOUR = 3600.0
+CLAIM = 60.0
+"""Seconds for which a failure that is being retried is left to who began; should that one die, it is free then."""
 
 
 class Retried(NamedTuple):
@@ -36,9 +39,17 @@ class FailedJobs:
     """The failed jobs of an App."""
 
     def __init__(
-        self, store: FailedStore, *, connection: Callable[[str], Queue], codec: Codec, clock: Clock, events: Events
+        self,
+        failed: FailedStore,
+        *,
+        store: Callable[[], Store],
+        connection: Callable[[str], Queue],
+        codec: Codec,
+        clock: Clock,
+        events: Events,
     ) -> None:
-        """Take the store; ``connection`` gives the push side of a connection by name."""
+        """Take the failed store; ``connection`` gives the push side of a connection by name."""
+        self._failed = failed
         self._store = store
         self._connection = connection
         self._codec = codec
@@ -47,11 +58,11 @@ class FailedJobs:
 
     def list(self, *, queue: str | None = None) -> list[FailedJob]:
         """All failed jobs, of one queue if given; the newest failure first."""
-        return self._store.listed(queue=queue)
+        return self._failed.listed(queue=queue)
 
     def find(self, job_id: str) -> FailedJob | None:
         """Look one up by its id."""
-        return self._store.find(job_id)
+        return self._failed.find(job_id)
 
     def display_name(self, record: FailedJob) -> str:
         """What to call the job in front of people."""
@@ -66,7 +77,7 @@ class FailedJobs:
         """
         retried, refused = Retried([], []), None
         for job_id in dict.fromkeys(ids):
-            record = self._store.find(job_id)
+            record = self._failed.find(job_id)
             if record is None:
                 retried.missing.append(job_id)
                 continue
@@ -89,7 +100,7 @@ class FailedJobs:
 
     def forget(self, job_id: str) -> bool:
         """Drop one failed job; False when there was none."""
-        return self._store.forget(job_id)
+        return self._failed.forget(job_id)
 
     def flush(self, *, hours: float | None = None) -> int:
         """Drop all, or only those that failed at least that many hours ago; say how many.
@@ -100,7 +111,7 @@ class FailedJobs:
             message = f"hours is a number, 0 or more, got {hours!r}"
             raise ConfigError(message)
         before = None if hours is None else self._clock.now() - hours * HOUR
-        return self._store.flush(before=before)
+        return self._failed.flush(before=before)
 
     def prune(self, *, hours: float = 24) -> int:
         """Drop those that failed at least that many hours ago; say how many."""
@@ -108,13 +119,23 @@ class FailedJobs:
 
     def _retry(self, record: FailedJob) -> None:
         queue = self._connection(record.connection)
+        claim = f"retry:{record.id}:{record.number}"
+        if not self._store().add(claim, "", ttl=CLAIM):
+            return  # somebody else is at it, and a second push could come after the job has run
+        try:
+            self._push_anew(record, queue)
+        except BaseException:
+            self._store().forget(claim)
+            raise
+
+    def _push_anew(self, record: FailedJob, queue: Queue) -> None:
         if self._events.wants(JobRetryRequested):
             self._events.emit(JobRetryRequested(record))
         # Pushed first: should the process die in between, the job is there twice rather than not at all,
         # and a push of an id that waits already changes nothing.
         queue.push_raw(self._fresh(record, queue), record.queue)
         # This failure only: a worker may have run it meanwhile, and a new failure is a new record.
-        self._store.forget(record.id, number=record.number)
+        self._failed.forget(record.id, number=record.number)
 
     def _fresh(self, record: FailedJob, queue: Queue) -> Payload:
         """Write the payload anew from today's class; what cannot be read or written is pushed as it is."""

@@ -22,11 +22,17 @@ class Interruption(Protocol):
     signal: int
     """The number of the signal that asked for it; 0 while nobody did."""
 
+    def keep(self) -> None:
+        """Go on listening, although a job may have taken the signals for itself."""
+
 
 class NotInterrupted:
     """Nobody ever asks: for workers that are stepped by a test or a caller."""
 
     signal = 0
+
+    def keep(self) -> None:
+        """Have nothing to keep."""
 
 
 class Signals:
@@ -44,6 +50,12 @@ class Signals:
         self._in_user_code = in_user_code
         self._process = os.getpid()
         self._before = {number: signal.signal(number, self._handle) for number in self.STOP}
+
+    def keep(self) -> None:
+        """Take the signals again that a job has taken: a worker that cannot be told to stop would be killed."""
+        for number in self._before:
+            if signal.getsignal(number) != self._handle:
+                signal.signal(number, self._handle)
 
     def restore(self) -> None:
         """Give the signals back."""

@@ -18,6 +18,7 @@ from qcore.driver import Extendable, Settled
 from qcore.errors import (
     DriverError,
     JobDefinitionError,
+    JobError,
     JobInterrupted,
     PayloadError,
     TimeLimitReached,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("qcore")
 
-LEASE_MARGIN = 30.0
+LEASE_MARGIN = 60.0
 """Seconds by which a lease outlives the time limit of its job."""
 
 BACKOFF_LIMIT = 10.0
@@ -88,6 +89,8 @@ class Runner:
         """Take the parts; the App joins them."""
         self.in_user_code = False
         """True while code of the user runs: only then may a signal raise."""
+        self.takes_signals = False
+        """True when the process takes Ctrl-C as a signal: then a KeyboardInterrupt is the job's own."""
         self._connection = connection
         self._driver = driver
         self._codec = codec
@@ -219,6 +222,11 @@ class Runner:
                     if os.getpid() != self._process:
                         end_forked_process()
             return None if result is None else self._finished(context, result, timeout)
+        except KeyboardInterrupt as error:
+            if not self.takes_signals:
+                raise
+            message = "the job raised KeyboardInterrupt"
+            raise JobError(message) from error
         except TimeLimitReached as reached:
             if reached.args and reached.args[0] is not self._time_limit:
                 raise  # the limit of a job around this one, which runs this one in place

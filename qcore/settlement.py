@@ -83,10 +83,9 @@ class Settlement:
         settled = self._driver.delete(delivery.reservation)
         if settled is Settled.DONE:
             return decided
-        if settled is Settled.STALE:
-            return Lost(decided)
-        # LATE: another worker has it too. GONE: another one has ended it already. It ran here all the same.
-        return Done(late=True) if isinstance(decided, Done) else decided
+        if settled is Settled.LATE:  # another worker has it too, and will find that it is gone
+            return Done(late=True) if isinstance(decided, Done) else decided
+        return Lost(decided)  # another one has ended it, perhaps as failed: it cannot be both
 
     def _release(self, delivery: Delivery, decided: Released) -> Outcome:
         settled = self._driver.release(delivery.reservation, delay=decided.delay, count=decided.counted)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 REPEAT = 5.0
 """Seconds after which the exception is raised again in a job that swallowed it."""
 
+_LONGEST = 1e8
+"""Three years: no timer of the system takes much more."""
+
 _SLACK = 4
 """Times the grace that the watchdog is set for longer."""
 
@@ -85,10 +88,15 @@ class AlarmLimit:
 
     def enforce(self, seconds: float | None) -> AbstractContextManager[object]:
         """Arm the alarm around the body."""
-        return _Alarm(self, seconds) if seconds else nullcontext()
+        if seconds:
+            return _Alarm(self, seconds)
+        if not self.deadline:
+            self._watchdog.stop()  # set for a job before this one, which has no limit
+        return nullcontext()
 
     def arm(self, seconds: float) -> None:
         """Ring in so many seconds."""
+        seconds = min(seconds, _LONGEST)
         deadline = self._clock.monotonic() + seconds
         if self._watchdog.cover(deadline):
             self._take_back()

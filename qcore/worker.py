@@ -193,6 +193,7 @@ class Worker:
         if reservation is None:
             return False
         self._outcome = outcome = self.runner.run(reservation)
+        self.interruption.keep()
         self.jobs += 1
         if type(outcome) is not Done:
             self.errors += _is_error(outcome)

@@ -30,6 +30,9 @@ def exit_code(run: Callable[[], object], project: Project) -> int:
     except QcoreError as error:
         _say(error, str(error), project)
         return USAGE
+    except OSError as error:  # a file that cannot be read, an output that cannot be written
+        _say(error, str(error), project)
+        return USAGE
     finally:
         project.close()
     return result if isinstance(result, int) else 0

@@ -98,10 +98,11 @@ def _worker(app: App, queue: Queue, options: WorkerOptions) -> Iterator[tuple[Wo
     limit = AlarmLimit(app.clock)
     worker = app.worker(queue.name, options, time_limit=limit)
     worker.interruption = signals = Signals(lambda: worker.runner.in_user_code)
+    worker.runner.takes_signals = True
     try:
         yield worker, signals
     finally:
-        signals.restore()
+        signals.ignore()
         limit.rest()
         worker.runner.close()
 

@@ -35,6 +35,8 @@ class Printer:
         """Take the stream."""
         self._stream = stream
         self._on_broken = on_broken
+        self.lost = 0
+        """Lines that could not be written."""
 
     def __call__(self, line: str) -> None:
         """Write a line, all the way."""
@@ -45,6 +47,8 @@ class Printer:
             # What is still buffered, and what jobs print, must not meet the broken pipe again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             self._on_broken()
+        except (OSError, ValueError):
+            self.lost += 1  # a full disk, or a stream that a job closed: no reason to stop working
 
 
 def listen(app: App, style: Style, write: Callable[[str], None]) -> None:

@@ -82,6 +82,7 @@ class DatabaseDriver:
         end = clock.monotonic() + wait
         due: float | None = None
         while True:
+            self.home.check_file()
             version = self.home.connection().say("PRAGMA data_version")
             if version != seen:
                 seen, due = version, self.next_due(queues)

@@ -16,6 +16,9 @@ from qcore.sql.trouble import explained, is_busy, missing_tables
 if TYPE_CHECKING:
     from qcore.sql.statements import Statements
 
+_LOG_BYTES = 4 << 20
+"""What the write-ahead log shrinks to after a large bulk."""
+
 _SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 
@@ -43,6 +46,7 @@ class Database:
         self._local = threading.local()
         self._opened: WeakSet[Connection] = WeakSet()
         self._checked = False
+        self._file_id: int | None = None
 
     @cached_property
     def path(self) -> Path:
@@ -72,6 +76,22 @@ class Database:
         for connection in list(self._opened):
             connection.close()
 
+    def check_file(self) -> None:
+        """Notice that the file was deleted or replaced: its connections would go on with one that nobody else sees.
+
+        :raises DriverError: once; the next call makes or opens the file that is in its place.
+        """
+        if self._file_id is not None and self._file_id_now() != self._file_id:
+            self.close()
+            self._file_id, self._checked = None, False
+            raise DriverError(f"{self.path} was deleted or replaced while it was in use")
+
+    def _file_id_now(self) -> int | None:
+        try:
+            return self.path.stat().st_ino
+        except OSError:
+            return None
+
     def create_all(self) -> None:
         """Make the tables that are missing. Several processes may do so at once."""
         from qcore.sql.sqlite_text import CREATION
@@ -90,6 +110,9 @@ class Database:
                 raise missing_tables(str(self.path))
             self.create_all()
         [(version,)] = connection.say("SELECT MAX(version) FROM qcore_schema")
+        if version is None:  # the process that made the tables did not come as far as to stamp them
+            self.create_all()
+            version = VERSION
         if version > VERSION:
             raise DriverError(f"{self.path} was made by a newer qcore (tables {version}, known {VERSION}): upgrade")
         self._checked = True
@@ -104,6 +127,8 @@ class Database:
             raise missing_tables(str(self.path))
         connection = self._open_in_wal_mode()
         connection.say(f"PRAGMA synchronous = {self._synchronous}")
+        connection.say(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
+        self._file_id = self._file_id_now()
         return connection
 
     def _open_in_wal_mode(self) -> Connection:
@@ -144,6 +169,8 @@ def _sqlite_file(url: str) -> str:
     """
     scheme, colon, rest = url.partition(":")
     dialect, _, driver = scheme.partition("+")
+    if "\0" in url:
+        raise ConfigError(f"{url!r} is no database URL: it has a NUL in it")
     if colon and dialect != "sqlite":
         raise UnsupportedError(f"{scheme!r} databases are not supported yet: use sqlite:///FILE")
     if not rest.startswith("//") or driver not in {"", "pysqlite"} or "?" in rest:

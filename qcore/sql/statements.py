@@ -10,7 +10,22 @@ from __future__ import annotations
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, bindparam, case, delete, func, insert, literal_column, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    LargeBinary,
+    String,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from qcore.sql.statement import Statement
@@ -27,6 +42,10 @@ _FIRST_TOKEN = jobs.c.id * literal_column(str(1 << 24))
 def given(name: str) -> Any:  # noqa: ANN401 - SQLAlchemy takes its type from the column beside it
     """Stand for an input."""
     return bindparam(name)
+
+
+_BODY = cast(jobs.c.body, LargeBinary)
+"""SQLite keeps what it is given: a body that somebody wrote by hand, as text, shall come as bytes like the others."""
 
 
 class Statements:
@@ -84,7 +103,7 @@ class Statements:
                 reserved_at=given("now"),
                 available_at=given("lease_end"),
             )
-            .returning(jobs.c.id, jobs.c.queue, jobs.c.uuid, jobs.c.body, jobs.c.attempts, jobs.c.token, jobs.c.verdict)
+            .returning(jobs.c.id, jobs.c.queue, jobs.c.uuid, _BODY, jobs.c.attempts, jobs.c.token, jobs.c.verdict)
         )
 
     @cached_property
@@ -156,7 +175,7 @@ class Statements:
     def listed(self) -> Statement:
         """Inputs: queue, most. Returns uuid, body, attempts, reserved_at, available_at."""
         return self._compiled(
-            select(jobs.c.uuid, jobs.c.body, jobs.c.attempts, jobs.c.reserved_at, jobs.c.available_at)
+            select(cast(jobs.c.uuid, String), _BODY, jobs.c.attempts, jobs.c.reserved_at, jobs.c.available_at)
             .where(jobs.c.queue == given("queue"))
             .order_by(jobs.c.available_at, jobs.c.id)
             .limit(given("most"))
@@ -256,8 +275,8 @@ class Statements:
 
 
 _FAILED = select(
-    failed_jobs.c.uuid,
-    failed_jobs.c.body,
+    cast(failed_jobs.c.uuid, String),
+    cast(failed_jobs.c.body, LargeBinary),
     failed_jobs.c.connection,
     failed_jobs.c.queue,
     failed_jobs.c.exception,

@@ -7,6 +7,8 @@ import json
 import os
 import pty
 import selectors
+import shlex
+import signal
 import subprocess
 import sys
 import termios
@@ -20,6 +22,7 @@ from click.testing import CliRunner, Result
 
 from qcore import App, Config, current, registry
 from qcore.cli import main
+from qcore.process import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,6 +185,14 @@ class Project:
         with self.start(*arguments, **environ) as running:
             return running.finish()
 
+    def run_shell(self, line: str, *, before: str = "") -> Finished:
+        """Run a line of shell that begins behind ``qcore``."""
+        command = f"{before}{shlex.quote(sys.executable)} -m qcore {line}"
+        ended = subprocess.run(
+            ["sh", "-c", command], check=False, cwd=self.root, capture_output=True, text=True, timeout=PATIENCE
+        )
+        return Finished(ended.returncode, ended.stdout, ended.stderr)
+
     def run_on_a_terminal(self, *arguments: str, columns: int = 80, typed: str = "", **environ: str) -> str:
         """Run ``qcore`` on a terminal of its own and give what it shows."""
         ours, theirs = pty.openpty()
@@ -232,9 +243,12 @@ def cli(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """``qcore`` inside the test, which forgets afterwards what was loaded."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+    handlers = {number: signal.getsignal(number) for number in Signals.STOP}
     loaded = set(sys.modules)
     yield Cli()
     current.set_configured(None)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)  # a command that works ignores them when it ends, as its process does
     for name in set(sys.modules) - loaded:
         module = sys.modules[name]
         places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]

@@ -258,6 +258,49 @@ def test_a_delete_whose_effects_the_database_refuses_is_undone(tmp_path: Path) -
     assert driver.delete(reservation, only_last=True) is Settled.DONE
 
 
+@pytest.mark.parametrize("body", ['\'{"by": "hand"}\'', "42", "x'00ff'"], ids=["text", "a number", "bytes"])
+def test_what_was_written_by_hand_comes_as_bytes(tmp_path: Path, body: str) -> None:
+    database = Database(f"sqlite:///{tmp_path}/queue.sqlite3")
+    driver = DatabaseDriver(database, SystemClock())
+    database.connection().say(
+        "INSERT INTO qcore_jobs (uuid, queue, body, attempts, token, verdict, available_at, created_at) "
+        f"VALUES ('hand', 'default', {body}, 0, 0, '', 0, 0)"
+    )
+
+    [listed] = driver.listed("default")
+    reservation = driver.reserve(["default"])
+
+    assert reservation is not None
+    assert bytes is type(reservation.payload.body)
+    assert listed.payload == reservation.payload
+
+
+def test_a_file_that_is_deleted_under_a_waiting_process_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "queue.sqlite3"
+    driver = DatabaseDriver(Database(f"sqlite:///{path}"), FrozenClock())
+    assert driver.reserve(["default"], wait=1) is None
+
+    path.unlink()
+
+    with pytest.raises(DriverError, match=r"queue\.sqlite3 was deleted or replaced while it was in use"):
+        driver.reserve(["default"], wait=1)
+    driver.push("default", Payload("new", b""))
+    assert path.exists()
+    assert driver.reserve(["default"]) is not None
+
+
+def test_tables_that_were_never_stamped_are_finished(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/queue.sqlite3"
+    first = Database(url)
+    first.connection().say("DELETE FROM qcore_schema")
+    first.close()
+
+    DatabaseDriver(Database(url), FrozenClock()).push("default", Payload("1", b""))
+
+    assert [(1,)] == first.connection().say("SELECT version FROM qcore_schema")
+    first.close()
+
+
 def test_waiting_takes_no_write_lock(tmp_path: Path) -> None:
     """An idle worker looks without disturbing those who write."""
     clock = FrozenClock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -186,3 +187,10 @@ def test_events_are_equal_when_class_and_fields_are() -> None:
 
 def test_an_event_shows_its_fields() -> None:
     assert "Looping(worker='w', connection='memory', queues=('default',))" == repr(Looping("w", "memory", ("default",)))
+
+
+def test_a_listener_that_exits_ends_nothing() -> None:
+    events = module.Events()
+    events.listen(module.JobPopping, lambda _: sys.exit(3))
+
+    assert events.emit(module.JobPopping("memory", ("default",))) is True

@@ -254,3 +254,39 @@ def test_a_job_that_fails_twice_has_one_record(
 
     assert [job_id, other] == [record.id for record in app.failed.list()]
     assert app.failed.list()[0].number > again.number
+
+
+def test_two_who_retry_the_same_failure_push_it_once(
+    app: App, fail: Callable[..., str], work: Callable[..., Any]
+) -> None:
+    """The second one read the record before the first one had pushed it, and comes when a worker has run it."""
+    job_id = fail()
+    broken["yes"] = False
+    others: list[Retried] = []
+
+    def other(_: JobRetryRequested) -> None:
+        if not others:
+            others.append(Retried([], []))
+            others[0] = app.failed.retry([job_id])
+
+    app.listen(JobRetryRequested, other)
+    app.failed.retry([job_id])
+    work()
+
+    assert [("a.csv", 1), ("a.csv", 1)] == ran, "once when it failed, once after the retry"
+    assert [] == app.failed.list()
+
+
+def test_a_retry_that_could_not_be_pushed_can_be_repeated_at_once(app: App, fail: Callable[..., str]) -> None:
+    job_id = fail()
+
+    def refuse(_: Event) -> None:
+        raise KeyboardInterrupt
+
+    end = app.listen(JobRetryRequested, refuse)
+    with pytest.raises(KeyboardInterrupt):
+        app.failed.retry([job_id])
+    end()
+
+    assert [job_id] == app.failed.retry([job_id]).ids
+    assert 1 == app.connection().size()

@@ -496,3 +496,17 @@ def test_an_async_job_that_blocks_its_loop_is_ended_by_the_alarm(
     doing(lambda _: None).dispatch()
     assert worker.run_next_job() == Done()
     worker.runner.close()
+
+
+def test_a_job_without_a_limit_is_not_ended_by_the_watchdog_of_the_one_before(limit: AlarmLimit) -> None:
+    with limit.enforce(60):
+        pass
+    assert limit._watchdog._fires_at
+
+    with limit.enforce(0):
+        assert not limit._watchdog._fires_at
+
+
+def test_a_limit_of_centuries_is_one(limit: AlarmLimit) -> None:
+    with limit.enforce(1e10):
+        pass

@@ -50,6 +50,8 @@ class Interruption:
 
     signal = 0
 
+    def keep(self) -> None: ...
+
 
 def daemon(app: App, **options: Any) -> tuple[Worker, Interruption]:
     """Make a worker that would work for ever, and what stops it."""
