@@ -134,6 +134,7 @@ async def _end_all(loop: asyncio.AbstractEventLoop) -> None:
     if others:
         _, stubborn = await asyncio.wait(others, timeout=GRACE)
         for each in stubborn:
+            _keep_forever(each.get_coro())
             each._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - said here, once
             logger.warning("%r was left behind by a job and did not end when it was cancelled", each)
     await asyncio.wait({asyncio.ensure_future(loop.shutdown_asyncgens())}, timeout=GRACE)

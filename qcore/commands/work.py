@@ -49,7 +49,7 @@ A_JOB_FAILED, NOBODY_READS, TOO_MUCH_MEMORY = 1, 1, 12
 @click.option("--timeout", type=SECONDS, metavar="N", help="Seconds a job may run; 0: no limit.  [default: 60]")
 @click.option("--memory", type=NUMBER, metavar="MB", help="End above so many megabytes; 0: never.  [default: 128]")
 @click.option("--name", help="What to call this worker.  [default: default]")
-@click.option("--force", is_flag=True, help="Work in maintenance mode too.")
+@click.option("--force", is_flag=True, help="For old scripts; there is no maintenance mode yet.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line.")
 @click.option("--exit-zero", is_flag=True, help="End with 0 though a job failed.")
 @click.option("-v", "verbose", count=True, help="Say more; -vv shows the traceback of an error.")

@@ -78,14 +78,14 @@ def test_an_awaitable_that_is_no_coroutine_is_awaited(loop: AsyncLoop) -> None:
     assert loop.run(Answer(), None) == 42
 
 
-@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), JobInterrupted(), GeneratorExit()], ids=repr)
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, JobInterrupted, GeneratorExit, ValueError])
 def test_no_exception_is_reported_a_second_time(
-    loop: AsyncLoop, caplog: pytest.LogCaptureFixture, error: BaseException
+    loop: AsyncLoop, caplog: pytest.LogCaptureFixture, kind: type[BaseException]
 ) -> None:
     async def fail() -> None:
-        raise error
+        raise kind
 
-    with pytest.raises(type(error)):
+    with pytest.raises(kind):
         loop.run(fail(), None)
     gc.collect()
     assert [] == caplog.records
@@ -367,6 +367,20 @@ def test_what_interrupts_the_thread_that_waits_cancels_the_job_in_the_other(loop
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert ["cancelled"] == seen
+
+
+def test_a_job_that_was_cancelled_before_it_began_does_not_begin(loop: AsyncLoop) -> None:
+    """The thread that waits may be interrupted before the other one has made a task of the job."""
+    seen: list[str] = []
+
+    async def job() -> None:
+        seen.append("began")
+
+    loop.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        loop.run(job(), None)
+    assert [] == seen
 
 
 # Through the runner.

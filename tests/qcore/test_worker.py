@@ -301,6 +301,15 @@ def test_a_pause_after_each_job(app: App, clock: FrozenClock) -> None:
     assert [0, 0.5, 1] == times
 
 
+def test_a_pause_that_no_clock_can_keep_exactly_ends(app: App, clock: FrozenClock) -> None:
+    """A rest of a rounding error must not be waited for again and again."""
+    doing(lambda _: None).dispatch()
+
+    app.worker(options=WorkerOptions(memory=0, rest=1 / 3, stop_when_empty=True)).run()
+
+    assert clock.monotonic() == pytest.approx(1 / 3, abs=0.000_001)
+
+
 def test_without_rest_there_is_none(app: App, clock: FrozenClock, work: Callable[..., Stopped]) -> None:
     for _ in range(3):
         doing(lambda _: None).dispatch()
@@ -382,6 +391,27 @@ def test_errors_are_jobs_that_failed_or_raised(app: App, job: Act, tries: int, e
     worker = app.worker(options=WorkerOptions(memory=0, tries=tries, max_jobs=1))
 
     assert Stopped(StopReason.MAX_JOBS, 1, errors) == worker.run()
+
+
+@pytest.mark.parametrize(("raises", "errors"), [(False, 0), (True, 1)], ids=["release", "error"])
+def test_a_job_whose_lease_was_lost_counts_as_an_error_when_it_raised(
+    app: App,
+    clock: FrozenClock,
+    raises: bool,  # noqa: FBT001
+    errors: int,
+) -> None:
+    def handle(job: Act) -> None:
+        clock.advance(90)
+        assert app.connection().driver.reserve(["default"]) is not None
+        job.release(5)
+        if raises:
+            raise ValueError
+
+    doing(handle).dispatch()
+
+    stopped = app.worker(options=WorkerOptions(memory=0, tries=9, max_jobs=1)).run()
+
+    assert Stopped(StopReason.MAX_JOBS, 1, errors) == stopped
 
 
 def test_the_memory_in_use_is_asked_after_each_job(app: App) -> None:
