@@ -65,13 +65,16 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
 
 def test_the_metadata_says_what_the_project_says(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
-    metadata = email.message_from_bytes(archive.read(f"qcore_queue-{PROJECT['version']}.dist-info/METADATA"))
+    head, _, description = (
+        archive.read(f"qcore_queue-{PROJECT['version']}.dist-info/METADATA").decode().partition("\n\n")
+    )
+    metadata = email.message_from_string(head)
 
     assert (PROJECT["name"], PROJECT["version"]) == (metadata["Name"], metadata["Version"])
     assert ">=3.11" == metadata["Requires-Python"]
     assert "MIT" == metadata["License-Expression"]
     assert set(PROJECT["optional-dependencies"]) == set(metadata.get_all("Provides-Extra", []))
-    assert (ROOT / "README.md").read_text().strip() == str(metadata.get_payload()).strip()
+    assert (ROOT / "README.md").read_text(encoding="utf-8").strip() == description.strip()
 
 
 def test_the_sdist_holds_the_tests_and_the_licence(built: Path) -> None:
