@@ -6,6 +6,9 @@ import os
 import resource
 import signal
 import sys
+
+# That of ``signal`` looks every handler up in an enum, which costs more than a tenth of a job, after every job.
+from _signal import getsignal  # type: ignore[import-not-found]
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -49,13 +52,14 @@ class Signals:
         self.signal = 0
         self._in_user_code = in_user_code
         self._process = os.getpid()
-        self._before = {number: signal.signal(number, self._handle) for number in self.STOP}
+        self._handler = self._handle
+        self._before = {number: signal.signal(number, self._handler) for number in self.STOP}
 
     def keep(self) -> None:
         """Take the signals again that a job has taken: a worker that cannot be told to stop would be killed."""
         for number in self._before:
-            if signal.getsignal(number) != self._handle:
-                signal.signal(number, self._handle)
+            if getsignal(number) != self._handler:
+                signal.signal(number, self._handler)
 
     def restore(self) -> None:
         """Give the signals back."""

@@ -76,6 +76,18 @@ def test_outside_user_code_nothing_is_raised(signals: Signals) -> None:
     assert signals.signal == signal.SIGQUIT
 
 
+def test_signals_that_a_job_took_are_taken_again(signals: Signals) -> None:
+    """A worker that cannot be told to stop would be killed."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.raise_signal(signal.SIGTERM)
+    assert signals.signal == 0
+
+    signals.keep()
+    signal.raise_signal(signal.SIGTERM)
+
+    assert signals.signal == signal.SIGTERM
+
+
 def test_signals_are_given_back(user: UserCode) -> None:
     before = {number: signal.getsignal(number) for number in ALL}
     signals = Signals(lambda: user.runs)
