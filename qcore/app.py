@@ -255,6 +255,7 @@ class App:
             settlement=settlement,
             time_limit=time_limit,
             defaults=defaults,
+            enter=lambda: current.active.set(self),
         )
 
 

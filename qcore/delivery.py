@@ -12,6 +12,7 @@ from qcore.errors import ManuallyFailedError, NotRunningError
 from qcore.options import Delay, seconds_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextvars import Context
 
     from qcore.clock import Clock
@@ -105,10 +106,11 @@ def current_delivery() -> Delivery:
     return delivery
 
 
-def context_of(delivery: Delivery) -> Context:
+def context_of(delivery: Delivery, enter: Callable[[], object]) -> Context:
     """Make the context in which code of the job runs: what it sets in context variables is gone with the delivery."""
     context = copy_context()
     context.run(_current.set, delivery)
+    context.run(enter)
     return context
 
 

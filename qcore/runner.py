@@ -85,8 +85,9 @@ class Runner:
         settlement: Settlement,
         time_limit: TimeLimit,
         defaults: RunDefaults,
+        enter: Callable[[], object],
     ) -> None:
-        """Take the parts; the App joins them."""
+        """Take the parts; the App joins them. ``enter`` makes it the one that jobs dispatch to."""
         self.in_user_code = False
         """True while code of the user runs: only then may a signal raise."""
         self.takes_signals = False
@@ -100,6 +101,7 @@ class Runner:
         self._settlement = settlement
         self._time_limit = time_limit
         self._defaults = defaults
+        self._enter = enter
         self._loop = AsyncLoop()
         self._context: Context | None = None
         self._process = os.getpid()
@@ -113,7 +115,7 @@ class Runner:
         :raises DriverError: when the backend could not be told; the job comes back after its lease.
         """
         delivery = self.delivery = Delivery(self._connection, reservation, self._clock)
-        self._context = context_of(delivery)
+        self._context = context_of(delivery, self._enter)
         self._process = os.getpid()
         started = self._clock.monotonic()
         try:

@@ -180,3 +180,20 @@ def test_the_override_itself_may_be_a_real_app(durable: App) -> None:
 
     assert 1 == durable.connection().size()
     assert durable is current.overridden()
+
+
+def test_what_a_job_dispatches_goes_to_the_app_whose_worker_runs_it() -> None:
+    class Parent(Job):
+        def handle(self) -> None:
+            Child().dispatch()
+
+    class Child(Job):
+        def handle(self) -> None: ...
+
+    mine, other = App(Config(default="memory")), App(Config(default="memory"))
+    mine.push(Parent())
+
+    with other.activate():
+        mine.worker().run_next_job()
+
+    assert (1, 0) == (mine.connection().size(), other.connection().size())

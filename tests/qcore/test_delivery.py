@@ -131,7 +131,7 @@ def test_a_delivery_is_that_of_one_job_object_and_not_of_an_equal_one(delivery: 
         with pytest.raises(NotRunningError, match=r"^Sorting\.release\(\) was called, but no worker is running"):
             Sorting().release()
 
-    deliveries.context_of(delivery).run(look)
+    deliveries.context_of(delivery, bool).run(look)
     assert deliveries.of(job) is None
 
 
@@ -147,13 +147,13 @@ def test_deliveries_nest_and_do_not_reach_other_threads(delivery: Delivery) -> N
 
     def outer() -> None:
         inner = Delivery("sync", delivery.reservation, FrozenClock())
-        assert inner is deliveries.context_of(inner).run(current_delivery)
+        assert inner is deliveries.context_of(inner, bool).run(current_delivery)
         assert delivery is current_delivery()
         thread = threading.Thread(target=look)
         thread.start()
         thread.join()
 
-    deliveries.context_of(delivery).run(outer)
+    deliveries.context_of(delivery, bool).run(outer)
 
     assert [None, NotRunningError] == seen
 
