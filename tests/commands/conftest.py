@@ -242,7 +242,7 @@ class Cli:
 def cli(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """``qcore`` inside the test, which forgets afterwards what was loaded."""
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+    monkeypatch.setattr(registry, "_classes", {})  # the jobs of other tests are none of this project
     handlers = {number: signal.getsignal(number) for number in Signals.STOP}
     loaded = set(sys.modules)
     yield Cli()
