@@ -82,7 +82,15 @@ def test_the_sdist_holds_the_tests_and_the_licence(built: Path) -> None:
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
 
-    assert {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "tests/conftest.py", "qcore/py.typed"} <= names
+    assert {
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+        "pyproject.toml",
+        "conftest.py",
+        "tests/commands/conftest.py",
+        "qcore/py.typed",
+    } <= names
 
 
 def test_the_installed_packages_are_found_without_the_checkout(installed: Path, tmp_path: Path) -> None:
