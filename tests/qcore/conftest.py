@@ -11,11 +11,13 @@ from qcore.config import Config
 from qcore.events import Event
 from qcore.limits import WorkerOptions
 from qtest.clock import FrozenClock
+from tests.qcore.failing import Import, broken, ran
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from qcore.jobs import Job
     from qcore.worker import Stopped
 
 
@@ -51,3 +53,21 @@ def events(app: App) -> list[Event]:
     told: list[Event] = []
     app.listen(Event, told.append)
     return told
+
+
+@pytest.fixture(autouse=True)
+def _broken_again() -> None:
+    broken["yes"] = True
+    ran.clear()
+
+
+@pytest.fixture
+def fail(app: App, work: Callable[..., Stopped]) -> Callable[..., str]:
+    """Let a job fail for good, and give its id."""
+
+    def fail(name: str = "a.csv", *, queue: str = "default", job: Job | None = None, **options: Any) -> str:
+        job_id = (job or Import(name)).with_options(queue=queue, **options).dispatch()
+        work(queues=(queue,))
+        return str(job_id)
+
+    return fail

@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from qcore import App, ConfigError, Job
+from qcore import App, ConfigError
 from qcore.driver import Payload
 from qcore.events import JobFailed, JobQueued
+from tests.qcore.failing import HOUR, Import, broken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qcore.worker import Stopped
     from qtest.clock import FrozenClock
-
-HOUR = 3600
-broken = {"yes": True}
-ran: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-def _broken_again() -> None:
-    broken["yes"] = True
-    ran.clear()
-
-
-class Import(Job, queue="default"):
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def handle(self) -> None:
-        ran.append((self.path, self.attempts()))
-        if broken["yes"]:
-            password = "hunter2"
-            message = f"{self.path} is bad, password={password}"
-            raise ValueError(message)
-
-
-@pytest.fixture
-def fail(app: App, work: Callable[..., Stopped]) -> Callable[..., str]:
-    """Let a job fail for good, and give its id."""
-
-    def fail(name: str = "a.csv", *, queue: str = "default", job: Job | None = None, **options: Any) -> str:
-        job_id = (job or Import(name)).with_options(queue=queue, **options).dispatch()
-        work(queues=(queue,))
-        return str(job_id)
-
-    return fail
-
-
-def body_of(app: App, queue: str = "default") -> dict[str, Any]:
-    [waits] = app.connection().listed(queue)
-    body: dict[str, Any] = json.loads(waits.payload.body)
-    return body
 
 
 def test_a_failed_job_is_kept_with_its_payload_and_its_reason(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qcore import App, Config, Job, UnknownConnectionError, WorkerOptions, registry
+from qcore import App, Config, UnknownConnectionError, WorkerOptions, registry
 from qcore import queue as queue_module
 from qcore.events import Event, JobQueued, JobRetryRequested
 from qcore.failed_jobs import Retried
 from qcore.options import JobOptions
+from tests.qcore.failing import Import, body_of, broken, ran
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,46 +20,6 @@ if TYPE_CHECKING:
 
     from qcore.worker import Stopped
     from qtest.clock import FrozenClock
-
-HOUR = 3600
-broken = {"yes": True}
-ran: list[Any] = []
-
-
-@pytest.fixture(autouse=True)
-def _broken_again() -> None:
-    broken["yes"] = True
-    ran.clear()
-
-
-class Import(Job, queue="default"):
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def handle(self) -> None:
-        ran.append((self.path, self.attempts()))
-        if broken["yes"]:
-            password = "hunter2"
-            message = f"{self.path} is bad, password={password}"
-            raise ValueError(message)
-
-
-@pytest.fixture
-def fail(app: App, work: Callable[..., Stopped]) -> Callable[..., str]:
-    """Let a job fail for good, and give its id."""
-
-    def fail(name: str = "a.csv", *, queue: str = "default", job: Job | None = None, **options: Any) -> str:
-        job_id = (job or Import(name)).with_options(queue=queue, **options).dispatch()
-        work(queues=(queue,))
-        return str(job_id)
-
-    return fail
-
-
-def body_of(app: App, queue: str = "default") -> dict[str, Any]:
-    [waits] = app.connection().listed(queue)
-    body: dict[str, Any] = json.loads(waits.payload.body)
-    return body
 
 
 def test_a_retried_job_is_as_new_and_keeps_its_id(
