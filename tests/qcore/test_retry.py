@@ -228,6 +228,7 @@ def test_two_who_retry_the_same_failure_push_it_once(
         if not others:
             others.append(Retried([], []))
             others[0] = app.failed.retry([job_id])
+            work()  # and a worker has run what it pushed before the first one goes on
 
     app.listen(JobRetryRequested, other)
     app.failed.retry([job_id])
