@@ -9,8 +9,9 @@ from qcore import current
 
 if TYPE_CHECKING:
     from qcore.app import App
-    from qcore.bus import bulk, dispatch, dispatch_if, dispatch_sync, dispatch_unless, route
+    from qcore.bus import bulk, dispatch, dispatch_if, dispatch_sync, dispatch_unless, push, route
     from qcore.clock import Clock, SystemClock
+    from qcore.closures import Closure, closure
     from qcore.config import Config
     from qcore.delivery import Delivery, current_delivery
     from qcore.errors import (
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from qcore.function_job import FunctionJob, job
+    from qcore.handlers import handler
     from qcore.jobs import Job, Prepared
     from qcore.limits import WorkerOptions
     from qcore.outcome import Done, Failed, Lost, Outcome, Released, Skipped
@@ -39,6 +41,7 @@ __version__ = "0.1.0"
 __all__ = [
     "App",
     "Clock",
+    "Closure",
     "Config",
     "ConfigError",
     "Delivery",
@@ -68,22 +71,27 @@ __all__ = [
     "Worker",
     "WorkerOptions",
     "bulk",
+    "closure",
     "current_delivery",
     "dispatch",
     "dispatch_if",
     "dispatch_sync",
     "dispatch_unless",
+    "handler",
     "job",
+    "push",
     "route",
 ]
 
 _MODULES = {
     "app": ("App",),
-    "bus": ("bulk", "dispatch", "dispatch_if", "dispatch_sync", "dispatch_unless", "route"),
+    "bus": ("bulk", "dispatch", "dispatch_if", "dispatch_sync", "dispatch_unless", "push", "route"),
     "clock": ("Clock", "SystemClock"),
+    "closures": ("Closure", "closure"),
     "config": ("Config",),
     "delivery": ("Delivery", "current_delivery"),
     "function_job": ("FunctionJob", "job"),
+    "handlers": ("handler",),
     "jobs": ("Job", "Prepared"),
     "limits": ("WorkerOptions",),
     "outcome": ("Done", "Failed", "Lost", "Outcome", "Released", "Skipped"),

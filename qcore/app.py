@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qcore import current
 from qcore.clock import Clock, SystemClock
 from qcore.codec import Codec
 from qcore.config import Config
 from qcore.connections import Connections
-from qcore.errors import ConfigError, JobDefinitionError, QcoreError
+from qcore.delivery import Tools
+from qcore.dispatcher import Dispatcher
+from qcore.errors import ConfigError, QcoreError
 from qcore.events import Events, EventType, Listener
 from qcore.failed_jobs import FailedJobs
-from qcore.jobs import Job, Prepared
+from qcore.injection import Provider
+from qcore.follow_up import FollowUps
+from qcore.job_codec import JobCodec
 from qcore.limits import WorkerOptions
-from qcore.options import UNSET, JobOptions, Name, job_options, said
-from qcore.queue import Hooks, Queue
+from qcore.pipeline import Pipeline
+from qcore.queue import Queue
 from qcore.redaction import Redactor
 from qcore.runner import RunDefaults, Runner
+from qcore.sealing import Keys
 from qcore.settlement import Settlement
+from qcore.signal_watch import SignalWatch
+from qcore.signals import WorkerSignals
 from qcore.sync import SyncDriver
 from qcore.time_limit import TimeLimit, Unlimited
+from qcore.unique import UniqueLocks
 from qcore.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from qcore.connections import DriverRow
-    from qcore.driver import Driver, Push
+    from qcore.driver import Driver
     from qcore.failed import FailedStore
+    from qcore.jobs import Job
+    from qcore.pipeline import Layer
 
 
-class App:
+class App(Dispatcher):
     """Where jobs are pushed to and run from.
 
     One process usually has one, made from its configuration on first use; several can live side by side.
@@ -55,12 +65,23 @@ class App:
         self.clock: Clock = clock or SystemClock()
         self.events = Events()
         self.codec = Codec(**_payload_limits(self.config))
-        self.redactor = Redactor(self.config.redact["keys"])
-        self.hooks = Hooks()
+        self.job_codec = JobCodec(self.codec, Keys.made_of(self.config.keys))
+        self.redactor = Redactor(self.config.redact["keys"], hide=Keys.made_of(self.config.keys).hidden_in)
+        super().__init__()
         self.connections = Connections(self.config, self.clock, drivers or {})
+        self._signals = WorkerSignals(
+            store=lambda: self.connections.store,
+            connection=lambda name: self.connection(name).name,
+            clock=self.clock,
+            events=self.events,
+        )
         self._queues: dict[str, Queue] = {}
-        self._routes: dict[type[Job], JobOptions] = {}
+        self.middleware: list[Layer] = []
+        """Callables ``layer(job, call_next)`` around every job that this App runs, the outermost first."""
+        self.provider = Provider()
+        self.limiters: dict[str, Callable[[Job], object]] = {}
         self.hooks.guard = self._guard
+        self.hooks.has_handler = self.provider.handler_of
 
     @classmethod
     def from_configuration(cls) -> App:
@@ -70,78 +91,23 @@ class App:
         """
         return cls(Config.load())
 
-    # Pushing.
+    def provide(self, kind: type, factory: Callable[[], object]) -> None:
+        """Give handlers that have a parameter of that type what ``factory()`` makes, anew for each job.
 
-    def push(self, job: Job, options: JobOptions = UNSET) -> str | None:
-        """Push a job; what ``job.dispatch()`` comes down to.
-
-        :raises PayloadError: when its state cannot be written; nothing is pushed then.
+        :raises ConfigError: when the one is no class or the other cannot be called.
         """
-        if not isinstance(job, Job):
-            raise _no_job(job)
-        options = self._complete(job, options)
-        return self.connection(options.connection).push(job, options)
+        self.provider.provide(kind, factory)
 
-    def dispatch(self, job: Job | Prepared, **options: Any) -> str | None:
-        """Push a job and give its id; None when it was not pushed on purpose.
+    def map(self, handlers: Mapping[type[Job], type]) -> None:
+        """Let jobs of a class be handled by ``handle(self, job)`` of another class, made anew for each job.
 
-        :raises PayloadError: when its state cannot be written; nothing is pushed then.
+        :raises JobDefinitionError: when that class has no such method.
         """
-        return self.push(*_said(job, said(options)))
-
-    def bulk(self, jobs: Iterable[Job | Prepared], **options: Any) -> list[str]:
-        """Push many jobs, each connection's in one step where its driver can; give their ids.
-
-        :raises PayloadError: when the state of any cannot be written; none is pushed then.
-        """
-        call, ids = said(options), []
-        groups: dict[str, list[tuple[Push, Job]]] = {}
-        for each in jobs:
-            job, given = _said(each, call)
-            complete = self._complete(job, given)
-            queue = self.connection(complete.connection)
-            push = queue.prepare(job, complete)
-            if push is not None:
-                ids.append(push.payload.id)
-                groups.setdefault(queue.name, []).append((push, job))
-        for name, group in groups.items():
-            self.connection(name).send(group)
-        return ids
-
-    def dispatch_sync(self, job: Job | Prepared) -> str | None:
-        """Run a job here and now, payload round trip included; its exception is raised here."""
-        bare, given = _said(job, UNSET)
-        return self._sync_queue("sync", SyncDriver(self.clock)).push(bare, self._complete(bare, given))
-
-    def route(self, job_class: object, *, queue: Name | None = None, connection: Name | None = None) -> None:
-        """Send jobs of a class, and of its subclasses, to a queue or connection.
-
-        What the class itself or the call says beats the route.
-        """
-        target = getattr(job_class, "job_class", job_class)
-        if not (isinstance(target, type) and issubclass(target, Job)):
-            message = f"route() takes a job class or a job function, got {job_class!r}"
-            raise JobDefinitionError(message)
-        self._routes[target] = job_options(queue=queue, connection=connection).over(self._routes.get(target, UNSET))
-
-    def before_push(self, hook: Callable[[Job, str, str], object]) -> None:
-        """Call ``hook(job, connection, queue)`` before each push; when it returns False nothing is pushed."""
-        self.hooks.before_push.append(hook)
-
-    def payload_using(self, hook: Callable[[str, str, dict[str, Any]], dict[str, Any] | None]) -> None:
-        """Add what ``hook(connection, queue, body)`` returns to the body of each payload."""
-        self.hooks.payload.append(hook)
+        self.provider.map(handlers)
 
     def listen(self, event: type[EventType], listener: Listener[EventType]) -> Callable[[], None]:
         """Call ``listener`` with every event of that class; gives a function that ends it."""
         return self.events.listen(event, listener)
-
-    def _complete(self, job: Job, call: JobOptions) -> JobOptions:
-        options = call.over(type(job).__job__.options)
-        if self._routes:
-            for base in type(job).__mro__:
-                options = options.over(self._routes.get(base, UNSET))
-        return options
 
     def _guard(self, driver: Driver) -> None:
         """Refuse a push to a real connection while a test has taken over the process."""
@@ -168,6 +134,10 @@ class App:
             self._queues[name] = queue
         return queue
 
+    def sync_queue(self) -> Queue:
+        """Give a connection that runs in the caller what it is given."""
+        return self._sync_queue("sync", SyncDriver(self.clock))
+
     def worker(
         self,
         connection: str | None = None,
@@ -191,10 +161,23 @@ class App:
             runner=self._runner(
                 queue.name, queue.driver, defaults, self.connections.failed_store, time_limit or Unlimited()
             ),
+            watch=SignalWatch(
+                self.signals,
+                self.events,
+                worker=options.name,
+                connection=queue.name,
+                queues=options.queues,
+                force=options.force,
+            ),
             events=self.events,
             clock=self.clock,
             options=options,
         )
+
+    @property
+    def signals(self) -> WorkerSignals:
+        """What all workers are told: restart, pause and resume, maintenance."""
+        return self._signals
 
     @property
     def failed(self) -> FailedJobs:
@@ -203,7 +186,7 @@ class App:
             self.connections.failed_store,
             store=lambda: self.connections.store,
             connection=self.connection,
-            codec=self.codec,
+            codec=self.job_codec,
             clock=self.clock,
             events=self.events,
         )
@@ -226,10 +209,11 @@ class App:
             name,
             driver,
             default_queue=self.connections.queue(name),
-            codec=self.codec,
+            codec=self.job_codec,
             clock=self.clock,
             events=self.events,
             hooks=self.hooks,
+            locks=UniqueLocks(lambda: self.connections.store, self.events),
         )
 
     def _sync_queue(self, name: str, driver: SyncDriver) -> Queue:
@@ -243,34 +227,35 @@ class App:
         self, name: str, driver: Driver, defaults: RunDefaults, failed: FailedStore | None, time_limit: TimeLimit
     ) -> Runner:
         settlement = Settlement(
-            driver=driver, failed=failed, events=self.events, clock=self.clock, redactor=self.redactor
+            driver=driver,
+            failed=failed,
+            follow_ups=self._follow_ups(name, driver),
+            events=self.events,
+            clock=self.clock,
+            redactor=self.redactor,
         )
         return Runner(
             connection=name,
             driver=driver,
-            codec=self.codec,
-            clock=self.clock,
-            events=self.events,
-            store=lambda: self.connections.store,
+            codec=self.job_codec,
+            tools=Tools(self.clock, self.events, lambda: self.connections.store, self.limiters),
+            pipeline=Pipeline(self.middleware, self.provider),
             settlement=settlement,
             time_limit=time_limit,
             defaults=defaults,
             enter=lambda: current.active.set(self),
         )
 
-
-def _said(job: Job | Prepared, call: JobOptions) -> tuple[Job, JobOptions]:
-    given: object = job
-    if isinstance(given, Prepared):
-        return given.job, call.over(given.options)
-    if isinstance(given, Job):
-        return given, call
-    raise _no_job(given)
-
-
-def _no_job(given: object) -> JobDefinitionError:
-    hint = ": make an instance" if isinstance(given, type) else ": write f.job(...)" if callable(given) else ""
-    return JobDefinitionError(f"a job is an instance of a class derived from Job, got {given!r}{hint}")
+    def _follow_ups(self, name: str, driver: Driver) -> FollowUps:
+        return FollowUps(
+            connection=name,
+            driver=driver,
+            store=lambda: self.connections.store,
+            clock=self.clock,
+            events=self.events,
+            redactor=self.redactor,
+            push_elsewhere=lambda connection, push: self.connection(connection).send([(push, None)]),
+        )
 
 
 def _payload_limits(config: Config) -> dict[str, int]:

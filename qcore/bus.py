@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qcore import current
+from qcore.closures import as_job
 from qcore.jobs import Prepared, holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from qcore.closures import Dispatchable
     from qcore.jobs import Job
     from qcore.options import Name
 
 
-def dispatch(job: Job | Prepared, **options: Any) -> str | None:
+def dispatch(job: Dispatchable, **options: Any) -> str | None:
     """Push a job and give its id; None when it was not pushed on purpose.
 
     :raises PayloadError: when its state cannot be written; nothing is pushed then.
@@ -22,27 +24,38 @@ def dispatch(job: Job | Prepared, **options: Any) -> str | None:
     return current.app().dispatch(job, **options)
 
 
-def dispatch_if(condition: object, job: Job | Prepared, **options: Any) -> str | None:
+def dispatch_if(condition: object, job: Dispatchable, **options: Any) -> str | None:
     """Push a job when the condition holds; a callable condition is asked with the job."""
-    return dispatch(job, **options) if _holds(condition, job) else None
+    given = as_job(job)
+    return dispatch(given, **options) if _holds(condition, given) else None
 
 
-def dispatch_unless(condition: object, job: Job | Prepared, **options: Any) -> str | None:
+def dispatch_unless(condition: object, job: Dispatchable, **options: Any) -> str | None:
     """Push a job when the condition does not hold."""
-    return None if _holds(condition, job) else dispatch(job, **options)
+    given = as_job(job)
+    return None if _holds(condition, given) else dispatch(given, **options)
 
 
-def dispatch_sync(job: Job | Prepared) -> str | None:
+def dispatch_sync(job: Dispatchable) -> str | None:
     """Run a job here and now, payload round trip included; its exception is raised here."""
     return current.app().dispatch_sync(job)
 
 
-def bulk(jobs: Iterable[Job | Prepared], **options: Any) -> list[str]:
+def bulk(jobs: Iterable[Dispatchable], **options: Any) -> list[str]:
     """Push many jobs, each connection's in one step where its driver can; give their ids.
 
     :raises PayloadError: when the state of any cannot be written; none is pushed then.
     """
     return current.app().bulk(jobs, **options)
+
+
+def push(handler: str, data: object = None, **options: Any) -> str | None:
+    """Push raw data for a handler class, by its name: ``"app.jobs.Import"`` or ``"app.jobs.Import@method"``.
+
+    :raises JobDefinitionError: when there is no such handler.
+    :raises PayloadError: when the data is more than plain JSON; nothing is pushed then.
+    """
+    return current.app().push_data(handler, data, **options)
 
 
 def route(job_class: object, *, queue: Name | None = None, connection: Name | None = None) -> None:

@@ -19,12 +19,18 @@ COMMANDS = {
     "dispatch": "Push a job from the shell.",
     "show": "Show what is on the queues.",
     "clear": "Remove all jobs from queues.",
+    "restart": "Let all workers finish their job and leave.",
+    "pause": "Let workers take no jobs from a queue.",
+    "resume": "End the pause of a queue.",
+    "down": "Begin maintenance: workers take no jobs.",
+    "up": "End maintenance.",
     "failed": "List the failed jobs.",
     "retry": "Push failed jobs anew.",
     "forget": "Drop a failed job.",
     "flush": "Drop all failed jobs, or the old ones.",
     "prune-failed": "Drop the failed jobs of some time ago.",
     "make-job": "Write the file of a new job.",
+    "make-key": "Make a key for encrypted jobs and closures.",
     "db": "Make the tables of a database.",
 }
 """What each command is for. ``name`` lives in ``commands/name.py`` as ``command``, loaded when it is called."""

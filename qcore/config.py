@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from qcore.errors import ConfigError
 from qcore.redaction import SECRET_KEYS
+from qcore.sealing import Keys
 
 Settings = Mapping[str, Any]
 
@@ -28,7 +29,7 @@ _TABLES = {
     "redact": ("keys",),
 }  # fmt: skip
 _NAMES = ("default", "failed", "store")
-_SCALARS = (*_NAMES, "imports")
+_SCALARS = (*_NAMES, "imports", "keys")
 _CONNECTION_KEYS = ("driver", "queue", "retry_after", "url", "synchronous")
 _NUMBERS = (
     "retry_after",
@@ -62,6 +63,8 @@ class Config:
     """Where locks, counters and signals are kept: ``default`` or a connection."""
     imports: tuple[str, ...] = ()
     """Modules that define jobs; packages are walked. Empty: the package ``jobs``, if there is one."""
+    keys: Keys | Sequence[str] = ()
+    """Secrets for encrypted jobs and closures: the first one writes, all of them read. ``Keys`` once it is checked."""
     payload: Settings = field(default_factory=dict)
     worker: Settings = field(default_factory=dict)
     redact: Settings = field(default_factory=lambda: {"keys": SECRET_KEYS})
@@ -84,6 +87,7 @@ class Config:
         settings = {
             "connections": {name: _connection(self, name) for name in {**_BUILT_IN, **self.connections}},
             "imports": _listed(self.imports, f"{self.source}: imports"),
+            "keys": Keys.made_of(self.keys, source=f"{self.source}: keys"),
             "redact": {"keys": _listed(given, f"{self.source}: [redact] keys")},
             "root": Path(self.root).absolute(),
         }

@@ -12,12 +12,14 @@ from qcore.options import checked_name
 from qcore.payload import FAR
 from qcore.sql import Database
 from qcore.stores.memory import MemoryFailedStore, MemoryStore
+from qcore.stores.memory_batches import MemoryBatchStore
 from qcore.stores.null import NullFailedStore
 from qcore.sync import SyncDriver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from qcore.batches import BatchStore
     from qcore.clock import Clock
     from qcore.config import Config
     from qcore.driver import Driver
@@ -30,6 +32,8 @@ class DriverRow(NamedTuple):
 
     keys: tuple[str, ...]
     build: Callable[[Connections, str, Mapping[str, Any]], Driver]
+    batches: Callable[[Connections, str], BatchStore] | None = None
+    """Gives the batch store with the driver's ``home``; None: the driver cannot have batches."""
 
 
 def _memory_driver(connections: Connections, name: str, settings: Mapping[str, Any]) -> Driver:
@@ -42,15 +46,31 @@ def _database_driver(connections: Connections, name: str, settings: Mapping[str,
     return DatabaseDriver(connections.database(name), connections.clock, **_lease(settings))
 
 
+def _sync_batches(connections: Connections, name: str) -> BatchStore:
+    driver = connections.driver(name)
+    assert isinstance(driver, SyncDriver)  # noqa: S101 - its own row built it
+    return driver.batches
+
+
+def _memory_batches(connections: Connections, name: str) -> BatchStore:
+    return MemoryBatchStore(connections.memory(name), connections.clock)
+
+
+def _database_batches(connections: Connections, name: str) -> BatchStore:
+    from qcore.stores.database_batches import DatabaseBatchStore
+
+    return DatabaseBatchStore(connections.database(name), connections.clock)
+
+
 def _lease(settings: Mapping[str, Any]) -> dict[str, float]:
     return {"retry_after": settings["retry_after"]} if "retry_after" in settings else {}
 
 
 DRIVERS = {
-    "memory": DriverRow(("retry_after",), _memory_driver),
-    "database": DriverRow(("url", "retry_after", "synchronous"), _database_driver),
+    "memory": DriverRow(("retry_after",), _memory_driver, _memory_batches),
+    "database": DriverRow(("url", "retry_after", "synchronous"), _database_driver, _database_batches),
     "null": DriverRow((), lambda *_: NullDriver()),
-    "sync": DriverRow((), lambda connections, *_: SyncDriver(connections.clock)),
+    "sync": DriverRow((), lambda connections, *_: SyncDriver(connections.clock), _sync_batches),
 }
 
 
@@ -66,6 +86,7 @@ class Connections:
         self.clock = clock
         self._rows = DRIVERS | dict(drivers)
         self._drivers: dict[str, Driver] = {}
+        self._batches: dict[str, BatchStore | None] = {}
         self._memories: dict[str, Memory] = {}
         self._databases: dict[str, Database] = {}
         self._failed: FailedStore | None = None
@@ -96,6 +117,16 @@ class Connections:
             settings = self.settings(name)
             self._drivers[name] = self._rows[settings["driver"]].build(self, name, settings)
         return self._drivers[name]
+
+    def batch_store(self, name: str) -> BatchStore | None:
+        """Give the store of the batches whose members wait on a connection; None when its driver can have none.
+
+        :raises UnknownConnectionError: lists the connections that exist.
+        """
+        if name not in self._batches:
+            make = self._rows[self.settings(name)["driver"]].batches
+            self._batches[name] = None if make is None else make(self, name)
+        return self._batches[name]
 
     def queue(self, name: str) -> str:
         """Give the queue of jobs that name none."""

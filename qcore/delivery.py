@@ -6,19 +6,23 @@ import os
 import sys
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from qcore.errors import ManuallyFailedError, NotRunningError
+from qcore.events import JobBlocked
 from qcore.options import Delay, seconds_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextvars import Context
 
     from qcore.clock import Clock
     from qcore.driver import Reservation
+    from qcore.events import Events
     from qcore.jobs import Job
+    from qcore.links import Chain
     from qcore.payload import Body
+    from qcore.store import Store
 
 
 class Delivery:
@@ -28,9 +32,24 @@ class Delivery:
     when the job has returned. ``fail`` beats the others; of the others the last call counts.
     """
 
-    __slots__ = ("_clock", "body", "connection", "deleted", "error", "job", "release_delay", "reservation")
+    __slots__ = (
+        "blocked_by",
+        "body",
+        "chain",
+        "connection",
+        "counted",
+        "deleted",
+        "error",
+        "has_begun",
+        "in_middleware",
+        "job",
+        "release_delay",
+        "reservation",
+        "timeout",
+        "tools",
+    )
 
-    def __init__(self, connection: str, reservation: Reservation, clock: Clock) -> None:
+    def __init__(self, connection: str, reservation: Reservation, tools: Tools) -> None:
         """Begin with nothing decided."""
         self.connection = connection
         self.reservation = reservation
@@ -38,10 +57,22 @@ class Delivery:
         """The decoded payload; None as long as, or because, it could not be read."""
         self.job: Job | None = None
         """The restored job; None until it is, or because it could not be."""
+        self.tools = tools
+        self.timeout: float = 0
+        """Seconds that the attempt may take; 0: without limit. Known when the job is restored."""
+        self.blocked_by = ""
+        """Which middleware kept the job from running, as ``JobBlocked`` tells it; empty when none did."""
+        self.has_begun = False
+        """True from the moment at which the handler is called, behind all middleware."""
+        self.in_middleware = False
+        """True from the first middleware on, until the handler is called."""
         self.release_delay: float | None = None
+        self.counted = True
+        """False when a release gives the attempt back."""
         self.deleted = False
         self.error: BaseException | None = None
-        self._clock = clock
+        self.chain: Chain | None = None
+        """What follows the job when it has succeeded; None at the end of a chain, or without one."""
 
     @property
     def id(self) -> str:
@@ -63,14 +94,60 @@ class Delivery:
         """The payload, byte for byte."""
         return self.reservation.payload.body
 
+    @property
+    def batch_id(self) -> str | None:
+        """The batch that the job is a member of, or whose callback it is."""
+        if self.body is None:
+            return None
+        raw = self.body.raw
+        found: str | None = raw.get("batchId") or (raw.get("callback") or {}).get("batch")
+        return found
+
+    # The names of think-queue for the same things.
+
+    def get_name(self) -> str:
+        """What to call the job in front of people."""
+        return self.name
+
+    def get_queue(self) -> str:
+        """The queue it was reserved from."""
+        return self.queue
+
+    def get_raw_body(self) -> str:
+        """The payload as JSON text."""
+        return self.raw_body.decode("utf-8", "replace")
+
+    def is_deleted(self) -> bool:
+        """Whether it ends after this attempt."""
+        return self.deleted
+
     def attempts(self) -> int:
         """How often the job was reserved, this time included."""
         return self.reservation.attempts
 
     def release(self, delay: Delay = 0) -> None:
-        """Give the job back; it is due again after ``delay``. The attempt counts."""
-        self.release_delay = seconds_until(delay, self._clock.now())
+        """Give the job back; it is due again after ``delay``.
+
+        The attempt counts, but for a middleware that releases the job before its handler was called.
+        """
+        self.release_delay = seconds_until(delay, self.tools.clock.now())
+        self.counted = not self.in_middleware
         self.deleted = False
+
+    def block(self, by: object, delay: Delay | None) -> None:
+        """Keep the job from running now, in the name of a middleware: ``JobBlocked`` tells who, and for how long.
+
+        It is released for ``delay``, and the attempt is given back even when the handler has run; with None the job
+        ends here as if it had succeeded.
+        """
+        if delay is None:
+            self.delete()
+        else:
+            self.release(delay)
+            self.counted = False
+        self.blocked_by = by if isinstance(by, str) else type(by).__name__
+        if self.tools.events.wants(JobBlocked):
+            self.tools.events.emit(JobBlocked(self, self.blocked_by, self.release_delay))
 
     def delete(self) -> None:
         """End the job after this attempt, whatever happens: it is not tried again."""
@@ -89,6 +166,17 @@ class Delivery:
             message = f"fail() takes an exception, a text or nothing, got {given!r}"
             raise TypeError(message)
         self.error = given
+
+
+class Tools(NamedTuple):
+    """What a middleware may use beside the delivery it wraps."""
+
+    clock: Clock
+    events: Events
+    store: Callable[[], Store]
+    """Gives the store of locks and counters."""
+    limiters: Mapping[str, Callable[[Job], object]]
+    """The limiters of the App, by name: see ``App.limiter``."""
 
 
 _current: ContextVar[Delivery | None] = ContextVar("qcore_delivery", default=None)

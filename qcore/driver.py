@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from qcore.batches import BatchStep
     from qcore.failed import FailedJob
 
 
@@ -49,12 +50,51 @@ class Settled(enum.Enum):
     """There is no such job (any more). Nothing was changed."""
 
 
+class LockRule(enum.Enum):
+    """What a lock that somebody else holds means for a push."""
+
+    REFUSE = "refuse"
+    """The payload is not stored."""
+    SHARE = "share"
+    """The payload is stored without the lock; whether it runs is decided when it is reserved."""
+    REPLACE = "replace"
+    """The lock passes to the payload."""
+
+
+class Lock(NamedTuple):
+    """A key of the store with the same ``home``, which is taken in the step that stores a payload.
+
+    It is free when there is no such key, when its time is over, or when its owner is the id of a payload that is not
+    live any more. An owner written as ``pending(id)`` counts as live: its payload waits for a commit.
+    """
+
+    key: str
+    owner: str
+    """The id of the payload."""
+    ttl: float | None
+    """Seconds, None for ever."""
+    rule: LockRule = LockRule.REFUSE
+
+
+def pending(owner: str) -> str:
+    """Write an owner whose payload is not stored yet. Its own push takes the lock over."""
+    return f"pending:{owner}"
+
+
 class Push(NamedTuple):
     """One payload on its way to a queue, due in ``delay`` seconds."""
 
     queue: str
     payload: Payload
     delay: float = 0
+    lock: Lock | None = None
+
+
+class Unlock(NamedTuple):
+    """A lock to free, unless it is in other hands by now."""
+
+    key: str
+    owner: str
 
 
 class Effects(NamedTuple):
@@ -63,6 +103,10 @@ class Effects(NamedTuple):
     pushes: tuple[Push, ...] = ()
     failed: FailedJob | None = None
     """A record for the failed store that lives in the driver's own ``home``."""
+    unlocks: tuple[Unlock, ...] = ()
+    """Locks in the key store that lives in the driver's own ``home``."""
+    batch: BatchStep | None = None
+    """How a member of a batch ended; the batch lives in the driver's own ``home``."""
 
 
 NONE = Effects()
@@ -112,6 +156,14 @@ class Bulk(Protocol):
 
     def bulk(self, pushes: Iterable[Push]) -> None:
         """Store all, in order."""
+
+
+@runtime_checkable
+class Locking(Protocol):
+    """The driver stores a payload and takes its lock in one step."""
+
+    def push_locked(self, push: Push) -> str | None:
+        """Store the payload and take ``push.lock``. Gives the owner that holds the lock when that refused the push."""
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from qcore.errors import JobInterrupted, TimeLimitReached
 
 if TYPE_CHECKING:
+    from qcore.batches import BatchRecord
     from qcore.delivery import Delivery
     from qcore.driver import Payload, Reservation
     from qcore.failed import FailedJob
@@ -96,6 +97,16 @@ class JobExceptionOccurred(_OfDelivery):
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class JobBlocked(_OfDelivery):
+    """A middleware kept the job from running now."""
+
+    by: str
+    """The name of the middleware's class, or what it calls itself."""
+    delay: float | None
+    """Seconds for which it is released; None when the job ended here as if it had succeeded."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class JobTimedOut(_OfDelivery):
     """The attempt was ended by its time limit, in seconds."""
 
@@ -170,7 +181,10 @@ class _OfWorker(Event):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Looping(_OfWorker):
-    """A turn of the worker begins. A listener that returns False makes it reserve nothing this turn."""
+    """A turn of the worker begins. A listener that returns False makes it reserve nothing this turn.
+
+    A worker that may take no jobs anyway, because of a pause or of maintenance, does not ask.
+    """
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -196,6 +210,96 @@ class WorkerStopping(_OfWorker):
 
     reason: str
     jobs_processed: int
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class WorkerPausing(_OfWorker):
+    """A worker takes no jobs from now on; ``reason`` is ``signal`` (SIGUSR2) or ``maintenance``."""
+
+    reason: str
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class WorkerResuming(_OfWorker):
+    """That reason is gone: the other one may still hold."""
+
+    reason: str
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class WorkerQueuePaused(_OfWorker):
+    """A worker noticed that one of its queues is paused, alone or with all others."""
+
+    queue: str
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class WorkerQueueResumed(_OfWorker):
+    """A worker noticed that one of its queues is not paused any more."""
+
+    queue: str
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class QueuePaused(Event):
+    """Somebody paused one queue, for some seconds or until somebody resumes."""
+
+    connection: str
+    queue: str
+    seconds: float | None
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class QueueResumed(Event):
+    """Somebody ended the pause of one queue. A pause that ends by itself is told by workers only."""
+
+    connection: str
+    queue: str
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class QueuesPaused(Event):
+    """Somebody paused all queues of all connections, for some seconds or until somebody resumes."""
+
+    seconds: float | None
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class QueuesResumed(Event):
+    """Somebody ended the pause of all queues."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class MaintenanceStarted(Event):
+    """Somebody said ``down``, for some seconds or until somebody says ``up``."""
+
+    seconds: float | None
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class MaintenanceEnded(Event):
+    """Somebody said ``up``."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class _OfBatch(Event):
+    record: BatchRecord
+    """The batch at that moment; ``find_batch(record.id)`` gives what can be done about it."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class BatchDispatched(_OfBatch):
+    """All members of a batch were pushed."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class BatchFinished(_OfBatch):
+    """No member of a batch can run any more; once more when members were added or retried since."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class BatchCancelled(_OfBatch):
+    """A batch was cancelled, by a member that failed or by somebody: see ``record.cancelled_by``."""
 
 
 EventType = TypeVar("EventType", bound=Event)

@@ -9,15 +9,14 @@ from qcore import payload
 from qcore.driver import Payload
 from qcore.errors import ConfigError, PayloadError
 from qcore.events import JobRetryRequested
-from qcore.jobs import restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from qcore.clock import Clock
-    from qcore.codec import Codec
     from qcore.events import Events
     from qcore.failed import FailedJob, FailedStore
+    from qcore.job_codec import JobCodec
     from qcore.queue import Queue
     from qcore.store import Store
 
@@ -44,7 +43,7 @@ class FailedJobs:
         *,
         store: Callable[[], Store],
         connection: Callable[[str], Queue],
-        codec: Codec,
+        codec: JobCodec,
         clock: Clock,
         events: Events,
     ) -> None:
@@ -143,14 +142,14 @@ class FailedJobs:
         if body is None:
             return record.payload
         try:
-            job = restore(body, self._codec)
-            fresh: Any = self._codec.loads(queue.body_of(job, type(job).__job__.options, record.id))
-            return Payload(record.id, self._codec.dumps(body.raw | fresh, what=body.display_name))
+            job = self._codec.restored(body)
+            fresh: Any = self._codec.codec.loads(queue.body_of(job, type(job).__job__.options, record.id))
+            return Payload(record.id, self._codec.codec.dumps(body.raw | fresh, what=body.display_name))
         except PayloadError:
             return record.payload
 
     def _decoded(self, record: FailedJob) -> payload.Body | None:
         try:
-            return payload.decode(record.payload.body, self._codec)
+            return payload.decode(record.payload.body, self._codec.codec)
         except PayloadError:
             return None

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, overload
 
+from qcore import current
 from qcore.errors import JobDefinitionError
 from qcore.jobs import Job
 
@@ -17,6 +18,7 @@ R = TypeVar("R")
 class FunctionCall(Job):
     """One call of a job function, with its arguments by name."""
 
+    owner: ClassVar[FunctionJob[..., Any]]
     function: ClassVar[Callable[..., Any]]
     signature: ClassVar[inspect.Signature]
 
@@ -24,13 +26,19 @@ class FunctionCall(Job):
         """Keep the arguments; they were bound to the function's signature."""
         self.arguments = arguments
 
-    def handle(self) -> object:
-        """Call the function."""
-        bound = inspect.BoundArguments(self.signature, self.arguments)
+    def handle(self, **given: object) -> object:
+        """Call the function; ``given`` are arguments that were left open."""
+        bound = inspect.BoundArguments(self.signature, {**self.arguments, **given} if given else self.arguments)
         return type(self).function(*bound.args, **bound.kwargs)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a closure capture the call, and not the class: that has the name of the function, and is not found."""
+        return _call_of, (type(self).owner, self.arguments)
+
     def __repr__(self) -> str:
-        """Show it as it is called."""
+        """Show it as it is called; without arguments when they are encrypted."""
+        if type(self).__job__.seal is not None:
+            return super().__repr__()
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
         return f"{type(self).__qualname__}({arguments})"
 
@@ -42,6 +50,7 @@ class FunctionJob(Generic[P, R]):
         """Join the function and the class of its jobs."""
         functools.update_wrapper(self, function)
         self.job_class = job_class
+        job_class.owner = self
         self._function = function
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -56,17 +65,37 @@ class FunctionJob(Generic[P, R]):
         try:
             bound = self.job_class.signature.bind(*args, **kwargs)
         except TypeError as error:
+            left_open = self._left_open(args, kwargs)
+            if left_open is not None:
+                return left_open
             message = f"{self.job_class.__qualname__}(): {error}"
             raise TypeError(message) from None
         return self.job_class(dict(bound.arguments))
+
+    def _left_open(self, args: tuple[object, ...], kwargs: dict[str, object]) -> FunctionCall | None:
+        """Make a job whose other arguments are given where it runs, by type; None when not all of them are."""
+        try:
+            bound = self.job_class.signature.bind_partial(*args, **kwargs)
+        except TypeError:
+            return None
+        job = self.job_class(dict(bound.arguments))
+        return job if current.app().provider.completes(job) else None
 
     def dispatch(self, *args: P.args, **kwargs: P.kwargs) -> str | None:
         """Queue this call and give the job's id. For options: ``f.job(...).dispatch(delay=60)``."""
         return self.job(*args, **kwargs).dispatch()
 
+    def __reduce__(self) -> str:
+        """Let a closure capture its name, under which it is found where the closure runs."""
+        return self.job_class.__qualname__
+
     def __repr__(self) -> str:
         """Show whose job it is."""
         return f"<job {self.job_class.__job__.name}>"
+
+
+def _call_of(function_job: FunctionJob[..., Any], arguments: dict[str, Any]) -> FunctionCall:
+    return function_job.job_class(arguments)
 
 
 @overload

@@ -8,14 +8,28 @@ from qcore import current, registry
 from qcore import delivery as deliveries
 from qcore.codec import Codec, canonical
 from qcore.errors import JobDefinitionError, NotRunningError, PayloadError
-from qcore.job_state import restored, state_of
-from qcore.options import UNSET, Backoff, Delay, JobOptions, Name, checked_name, job_options, refuse_unknown, said
+from qcore.job_state import state_of
+from qcore.options import (
+    OF_A_CLASS,
+    UNSET,
+    Backoff,
+    Delay,
+    JobOptions,
+    Name,
+    checked_name,
+    job_options,
+    refuse_unknown,
+    said,
+)
+from qcore.sealing import Seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from qcore.payload import Body
+    from qcore.layers import Layer
+    from qcore.unique import Unique
+
 
 
 class Definition(NamedTuple):
@@ -27,6 +41,10 @@ class Definition(NamedTuple):
     options: JobOptions
     given: JobOptions
     """The options said on this very class, without those of its bases."""
+    unique: Unique | None = None
+    """How jobs of the class keep each other away, None when they do not."""
+    seal: Seal | None = None
+    """How their state is sealed in a payload, None when it is plain."""
 
     @property
     def short_name(self) -> str:
@@ -64,13 +82,17 @@ class Job:
         backoff: Backoff | None = None,
         timeout: float | None = None,
         fail_on_timeout: bool | None = None,
+        encrypted: bool | None = None,
         **unknown: object,
     ) -> None:
         """Take the options from the class keywords and make the class known by its name.
 
         :raises JobDefinitionError: for an unknown option or a value that cannot mean anything.
         """
-        refuse_unknown(unknown, of=f"{cls.__qualname__}: ", known=("name", "aliases", *JobOptions.__slots__))
+        known = ("name", "aliases", *OF_A_CLASS, "encrypted")
+        if "middleware" in unknown:
+            raise _middleware_is_a_method(cls)
+        refuse_unknown(unknown, of=f"{cls.__qualname__}: ", known=known)
         super().__init_subclass__()
         given = job_options(
             queue=queue,
@@ -82,7 +104,7 @@ class Job:
             timeout=timeout,
             fail_on_timeout=fail_on_timeout,
         )
-        _define(cls, given, name, (aliases,) if isinstance(aliases, str) else tuple(aliases))
+        _define(cls, given, name, (aliases,) if isinstance(aliases, str) else tuple(aliases), encrypted=encrypted)
 
     # What a job may define: only ``handle`` is needed.
 
@@ -101,6 +123,14 @@ class Job:
         """Until when the job may be tried, however often; asked at dispatch. None: ``tries`` decides."""
         return None
 
+    def unique_id(self) -> object:
+        """What tells unique jobs of the class apart: those that say the same keep each other away."""
+        return ""
+
+    def middleware(self) -> Iterable[Callable[[Any, Callable[[Any], object]], object]]:
+        """What stands around ``handle``, the outermost first: ``layer(job, call_next)``; asked in every attempt."""
+        return ()
+
     def tags(self) -> Sequence[str]:
         """Words by which to find the job in events and listings."""
         return ()
@@ -115,15 +145,20 @@ class Job:
     # Pushing it.
 
     def dispatch(
-        self, *, delay: Delay | None = None, queue: Name | None = None, connection: Name | None = None
+        self,
+        *,
+        delay: Delay | None = None,
+        queue: Name | None = None,
+        connection: Name | None = None,
+        middleware: Sequence[Layer] | None = None,
     ) -> str | None:
         """Push the job and give its id; None when it was not pushed on purpose.
 
         :raises PayloadError: when its state cannot be written; nothing is pushed then.
         """
         options = UNSET
-        if delay is not None or queue is not None or connection is not None:
-            options = job_options(delay=delay, queue=queue, connection=connection)
+        if delay is not None or queue is not None or connection is not None or middleware is not None:
+            options = job_options(delay=delay, queue=queue, connection=connection, middleware=middleware)
         return current.app().push(self, options)
 
     def dispatch_if(self, condition: object, **options: Any) -> str | None:
@@ -195,7 +230,9 @@ class Job:
         return hash((type(self), _identity(self)))
 
     def __repr__(self) -> str:
-        """Show the class and the state."""
+        """Show the class and the state; nothing of the state when it is encrypted."""
+        if type(self).__job__.seal is not None:
+            return f"{type(self).__qualname__}(encrypted)"
         state = ", ".join(f"{name}={value!r}" for name, value in state_of(self).items())
         return f"{type(self).__qualname__}({state})"
 
@@ -225,17 +262,28 @@ class Prepared:
 def _refuse_attributes(cls: type[Job]) -> None:
     """Refuse options written as Laravel writes them: they would be silently without effect."""
     declared = vars(cls).get("__annotations__", {})
-    for option in JobOptions.__slots__:
+    if isinstance(vars(cls).get("middleware"), list | tuple):
+        raise _middleware_is_a_method(cls)
+    for option in (*OF_A_CLASS, "encrypted"):
         value = vars(cls).get(option)
         if isinstance(value, str | int | float | list | tuple) and option not in declared:
             message = f"{cls.__qualname__}: options are class keywords: class {cls.__name__}(Job, {option}={value!r})"
             raise JobDefinitionError(message)
 
 
-def _define(cls: type[Job], given: JobOptions, name: str | None, aliases: tuple[str, ...]) -> None:
+def _middleware_is_a_method(cls: type[Job]) -> JobDefinitionError:
+    return JobDefinitionError(
+        f"{cls.__qualname__}: middleware is a method of a job class: write def middleware(self): return [...]; "
+        "for one dispatch alone, and for functions, say with_options(middleware=[...])"
+    )
+
+
+def _define(
+    cls: type[Job], given: JobOptions, name: str | None, aliases: tuple[str, ...], *, encrypted: bool | None
+) -> None:
     _refuse_attributes(cls)
     remade = cls.__dict__.get("__job__")
-    if remade is not None and given == UNSET and name is None:
+    if remade is not None and given == UNSET and name is None and encrypted is None:
         # @dataclass(slots=True) and attrs make the class a second time, without its keywords.
         definition: Definition = remade
     else:
@@ -243,26 +291,23 @@ def _define(cls: type[Job], given: JobOptions, name: str | None, aliases: tuple[
         name = f"{cls.__module__}:{cls.__qualname__}" if name is None else checked_name(name, "job")
         aliases = tuple(checked_name(alias, "job") for alias in aliases)
         definition = Definition(name, aliases, given.over(base) if base is not UNSET else given, given)
+        definition = definition._replace(seal=_seal_of(cls, encrypted))
     cls.__job__ = definition
     registry.register(cls, (definition.name, *definition.aliases))
+
+
+def _seal_of(cls: type[Job], encrypted: object) -> Seal | None:
+    if encrypted is None:
+        return cls.__job__.seal
+    if not isinstance(encrypted, bool):
+        message = f"{cls.__qualname__}: encrypted is True or False, got {encrypted!r}"
+        raise JobDefinitionError(message)
+    return Seal.ENCRYPTED if encrypted else None
 
 
 def holds(condition: object, job: Job) -> bool:
     """Ask a condition, with the job if it is callable."""
     return bool(condition(job) if callable(condition) else condition)
-
-
-def restore(body: Body, codec: Codec) -> Job:
-    """Make the job of a payload anew, without calling ``__init__``.
-
-    :raises PayloadError: when its class is not known here or its state does not fit it.
-    """
-    job_class = registry.resolve(body.command_name)
-    state: Any = codec.decode(body.command)
-    if type(state) is not dict:
-        message = f"the payload of {body.display_name} holds {state!r:.40} where its fields should be"
-        raise PayloadError(message)
-    return restored(job_class, state, body.display_name)
 
 
 # Wide limits: what two jobs are compared by is never stored.

@@ -14,6 +14,8 @@ class StopReason(enum.Enum):
 
     INTERRUPTED = "interrupted"
     MEMORY = "memory"
+    RESTART = "restart_signal"
+    PAUSED = "paused"
     EMPTY = "empty"
     EMPTY_FOR = "empty_for"
     DRAINED = "drained"
@@ -43,6 +45,7 @@ class WorkerOptions(NamedTuple):
     drain: bool = False
     """Run until nothing waits on the queues, delayed jobs included."""
     force: bool = False
+    """Run jobs during maintenance too. Pauses hold all the same."""
 
     @property
     def finite(self) -> bool:
@@ -57,6 +60,10 @@ class WorkerState(Protocol):
     """True when this turn ran a job."""
     has_looked: bool
     """True when this turn looked for one: nothing found then means that nothing is due."""
+    restart: bool
+    """True when all workers were told to leave since this one began."""
+    held: bool
+    """True when no job may be looked for until further notice: maintenance, or every queue is paused."""
     jobs: int
     """Jobs run so far."""
 
@@ -67,7 +74,7 @@ class WorkerState(Protocol):
         """Megabytes in use."""
 
     def idle_for(self) -> float:
-        """Seconds since the last job ended, or since the start."""
+        """Seconds since the last job ended, since the start, or since a pause was over."""
 
     def running_for(self) -> float:
         """Seconds since the start."""
@@ -82,31 +89,43 @@ class Row(NamedTuple):
     reason: StopReason
     asked_for: Callable[[WorkerOptions], object]
     holds: Callable[[WorkerState, WorkerOptions], object]
+    after_job: bool = True
+    """False when a turn that ran a job is never the last for this reason."""
 
 
 ROWS = (
     Row(StopReason.INTERRUPTED, lambda _: True, lambda s, _: s.interrupted()),
     Row(StopReason.MEMORY, lambda o: o.memory > 0, lambda s, o: s.memory() >= o.memory),
-    Row(StopReason.EMPTY, lambda o: o.stop_when_empty, lambda s, _: s.has_looked and not s.found_job),
+    # A worker that is told of these two takes no job in its next turn.
+    Row(StopReason.RESTART, lambda _: True, lambda s, _: s.restart, after_job=False),
+    Row(StopReason.PAUSED, lambda o: o.finite, lambda s, _: s.held, after_job=False),
+    Row(StopReason.EMPTY, lambda o: o.stop_when_empty, lambda s, _: s.has_looked, after_job=False),
     Row(
         StopReason.EMPTY_FOR,
         lambda o: o.stop_when_empty_for > 0,
-        lambda s, o: not s.found_job and s.idle_for() >= o.stop_when_empty_for,
+        lambda s, o: s.idle_for() >= o.stop_when_empty_for,
+        after_job=False,
     ),
-    Row(StopReason.DRAINED, lambda o: o.drain, lambda s, _: not s.found_job and s.next_due() is None),
+    Row(StopReason.DRAINED, lambda o: o.drain, lambda s, _: s.next_due() is None, after_job=False),
     Row(StopReason.MAX_TIME, lambda o: o.max_time > 0, lambda s, o: s.running_for() >= o.max_time),
     Row(StopReason.MAX_JOBS, lambda o: o.max_jobs > 0, lambda s, o: s.jobs >= o.max_jobs),
 )
 
 
-def rows_for(options: WorkerOptions) -> tuple[Row, ...]:
-    """Give the reasons that these options ask for: what is not asked for costs nothing after each job."""
-    return tuple(row for row in ROWS if row.asked_for(options))
+class Rows:
+    """The reasons that some options ask for: what is not asked for, or cannot be, costs nothing after each job."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        """Choose them."""
+        self.options = options
+        self.without_job = tuple(row for row in ROWS if row.asked_for(options))
+        self.after_job = tuple(row for row in self.without_job if row.after_job)
 
 
-def reason_to_stop(state: WorkerState, options: WorkerOptions, rows: Sequence[Row] | None = None) -> StopReason | None:
-    """Give the first reason that holds, None to go on. ``rows`` are those of the options."""
-    for reason, _, holds in rows_for(options) if rows is None else rows:
+def reason_to_stop(state: WorkerState, rows: Rows) -> StopReason | None:
+    """Give the first reason that holds, None to go on."""
+    options = rows.options
+    for reason, _, holds, _ in rows.after_job if state.found_job else rows.without_job:
         if holds(state, options):
             return reason
     return None

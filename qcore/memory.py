@@ -1,15 +1,20 @@
-"""The memory of one process as a home of queues, failed jobs and keys."""
+"""The memory of one process as a home of queues, failed jobs, keys and batches."""
 
 from __future__ import annotations
 
 import threading
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from qcore.batches import after_step
+from qcore.clock import milliseconds
+from qcore.driver import LockRule, pending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from qcore.driver import Payload
+    from qcore.batches import BatchRecord, BatchStep, Counted, State
+    from qcore.driver import Lock, Payload, Push, Unlock
     from qcore.failed import FailedJob
 
 TOKEN_SHIFT = 24
@@ -19,6 +24,38 @@ _SLACK = 64
 """So much garbage is not worth sweeping."""
 
 _GONE = -1
+
+_SWEEP_EVERY = 1000
+"""Writes of keys between two sweeps of those whose time is over."""
+
+_PENDING = pending("")
+
+
+def due_at(now: float, delay: float) -> int:
+    """Give the millisecond in which a payload is due that is stored ``now``, in seconds since 1970."""
+    # Without a delay it is due in this very millisecond; with one, never early.
+    return round(now * 1_000_000) // 1000 if delay <= 0 else milliseconds(now + delay)
+
+
+class Timed(NamedTuple):
+    """A push whose instants are known, so that nothing about it can raise any more. Milliseconds since 1970."""
+
+    queue: str
+    payload: Payload
+    due: int
+    lock: Lock | None
+    now: int
+    lock_end: int | None
+
+
+def timed(push: Push, now: float) -> Timed:
+    """Find out the instants of a push that happens ``now``, in seconds since 1970.
+
+    :raises ArithmeticError, ValueError: for a delay or a time to live that is no number of seconds.
+    """
+    queue, payload, delay, lock = push
+    end = None if lock is None or lock.ttl is None else milliseconds(now + lock.ttl)
+    return Timed(queue, payload, due_at(now, delay), lock, due_at(now, 0), end)
 
 
 class Entry:
@@ -118,12 +155,24 @@ class MemoryQueue:
             heapify(self.waiting)
 
 
+class Batch:
+    """A batch, and the states of its members in the order in which they were added."""
+
+    __slots__ = ("members", "record")
+
+    def __init__(self, record: BatchRecord) -> None:
+        """Start without members."""
+        self.record = record
+        self.members: dict[str, State] = {}
+
+
 class Memory:
     """One lock and what it guards. Drivers and stores that share it act in one atomic step."""
 
-    def __init__(self) -> None:
-        """Start empty."""
-        self.lock = threading.RLock()
+    def __init__(self, beside: Memory | None = None) -> None:
+        """Start empty; ``beside`` another one it has the batches of that one, and its lock."""
+        self.lock: threading.RLock = threading.RLock() if beside is None else beside.lock
+        self.batches: dict[str, Batch] = {} if beside is None else beside.batches
         self.changed = threading.Condition(self.lock)
         """Notified when something may be due earlier than sleepers believe."""
         self.sleepers = 0
@@ -133,6 +182,7 @@ class Memory:
         self.failed: dict[str, FailedJob] = {}
         self.failures = 0
         self.keys: dict[str, tuple[str, int | None]] = {}
+        self._keys_written = 0
 
     def push(self, name: str, payload: Payload, due: int) -> None:
         """Keep a payload, unless its id is live."""
@@ -145,6 +195,57 @@ class Memory:
         self.entries[payload.id] = entry = Entry(number, queue, payload, due)
         queue.size += 1
         heappush(queue.waiting, (due, number, entry))
+
+    def push_timed(self, push: Timed) -> str | None:
+        """Keep a payload and take the lock that it wants; gives the owner of the lock when that refused it."""
+        lock = push.lock
+        if lock is not None and push.payload.id not in self.entries:
+            holder = self._holder(lock, push.now)
+            if holder is None or lock.rule is LockRule.REPLACE:
+                self.write_key(lock.key, lock.owner, push.lock_end, push.now)
+            elif lock.rule is LockRule.REFUSE:
+                return holder
+        self.push(push.queue, push.payload, push.due)
+        return None
+
+    def _holder(self, lock: Lock, now: int) -> str | None:
+        """Say who holds a lock against its owner-to-be."""
+        found = self.key(lock.key, now)
+        if found is None or found[0] in {lock.owner, pending(lock.owner)}:
+            return None
+        holder = found[0]
+        return holder if holder in self.entries or holder.startswith(_PENDING) else None
+
+    def unlock(self, unlock: Unlock) -> None:
+        """Free a lock, unless it is in other hands."""
+        found = self.keys.get(unlock.key)
+        if found is not None and found[0] in {unlock.owner, pending(unlock.owner)}:
+            del self.keys[unlock.key]
+
+    def key(self, key: str, now: int) -> tuple[str, int | None] | None:
+        """Read a key, and when its time is over; None when there is none (any more)."""
+        found = self.keys.get(key)
+        return found if found is None or found[1] is None or found[1] > now else None
+
+    def write_key(self, key: str, value: str, end: int | None, now: int) -> None:
+        """Write a key, whatever was there."""
+        self.keys[key] = (value, end)
+        self._keys_written += 1
+        if self._keys_written % _SWEEP_EVERY == 0:
+            over = [name for name, (_, end) in self.keys.items() if end is not None and end <= now]
+            for name in over:
+                del self.keys[name]
+
+    def count(self, step: BatchStep) -> Counted | None:
+        """Find out what an ended member changes, and change nothing; None when it changes nothing."""
+        batch = self.batches.get(step.batch_id)
+        return None if batch is None else after_step(batch.record, batch.members, step)
+
+    def keep_counted(self, counted: Counted) -> None:
+        """Write down what was found out, but for the pushes."""
+        batch = self.batches[counted.record.id]
+        batch.record = counted.record
+        batch.members.update(counted.changes)
 
     def remove(self, entry: Entry) -> None:
         """End the life of an entry."""

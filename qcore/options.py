@@ -6,10 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qcore.errors import JobDefinitionError
 from qcore.payload import FAR, LARGEST
+
+if TYPE_CHECKING:
+    from qcore.layers import Layer
 
 Delay = float | timedelta | datetime
 """Seconds, a timedelta, or the aware datetime at which something is due."""
@@ -40,6 +43,8 @@ class JobOptions:
     timeout: float | None = None
     """Seconds an attempt may run; 0 means without limit."""
     fail_on_timeout: bool | None = None
+    middleware: tuple[Layer, ...] | None = None
+    """What stands around the job beside its own ``middleware()``; said for a dispatch, never for a class."""
 
     def over(self, base: JobOptions) -> JobOptions:
         """These options, and those of ``base`` where nothing is said here."""
@@ -50,6 +55,9 @@ class JobOptions:
 
 
 UNSET = JobOptions()
+
+OF_A_CLASS = tuple(name for name in JobOptions.__slots__ if name != "middleware")
+"""The options that a job class can be given as keywords."""
 
 
 def job_options(  # noqa: PLR0913 - one keyword for each option
@@ -62,6 +70,7 @@ def job_options(  # noqa: PLR0913 - one keyword for each option
     backoff: Backoff | None = None,
     timeout: float | None = None,
     fail_on_timeout: bool | None = None,
+    middleware: Sequence[Layer] | None = None,
 ) -> JobOptions:
     """Check what the user said, and keep it.
 
@@ -76,6 +85,7 @@ def job_options(  # noqa: PLR0913 - one keyword for each option
         backoff=_checked_backoff(backoff),
         timeout=None if timeout is None else _checked_seconds(timeout, "timeout"),
         fail_on_timeout=_checked_flag(fail_on_timeout, "fail_on_timeout"),
+        middleware=None if middleware is None else _checked_layers(middleware),
     )
 
 
@@ -148,6 +158,12 @@ def _checked_delay(delay: Delay | None) -> Delay | None:
         message = f"delay: {error}"
         raise JobDefinitionError(message) from None
     return delay
+
+
+def _checked_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    from qcore.layers import checked  # only those who say it pay for it
+
+    return checked(layers, "middleware=")
 
 
 def _checked_flag(value: object, what: str) -> bool | None:

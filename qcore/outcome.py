@@ -79,7 +79,7 @@ def asked_for(delivery: Delivery, deleted: Outcome | None = None) -> Outcome | N
     if delivery.deleted:
         return deleted or Skipped()
     if delivery.release_delay is not None:
-        return Released(delivery.release_delay)
+        return Released(delivery.release_delay, counted=delivery.counted)
     return None
 
 

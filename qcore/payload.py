@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qcore.codec import Codec
 
 CALL = "qcore:call"
-"""The handler of payloads that hold a job object."""
+"""The handler of payloads that hold a job object; every other one is the name of a handler class."""
 
 
 class Body(NamedTuple):
@@ -24,7 +24,9 @@ class Body(NamedTuple):
     display_name: str
     handler: str
     command_name: str
-    command: dict[str, Any]
+    """The name of the job's class; empty when the payload holds raw data for a handler class."""
+    command: dict[str, Any] | str
+    """The state of the job: a JSON object, or text when it is sealed (encrypted, or a closure)."""
     max_tries: int | None
     max_exceptions: int | None
     backoff: float | list[float] | None
@@ -62,11 +64,9 @@ def read(raw: Any) -> Body:  # noqa: ANN401 - what it is is found out here
     if type(raw) is not dict:
         message = f"a payload is a JSON object, this one is {_kind(raw)}"
         raise PayloadError(message)
-    data = raw.get("data")
-    if type(data) is not dict:
-        message = f"the payload's data is a JSON object, this one has {_kind(data)}"
-        raise PayloadError(message)
     get = raw.get
+    handler = _text(raw, "job")
+    name, command = _command(get("data")) if handler == CALL else ("", "")
     numbers = (get("maxTries"), get("maxExceptions"), get("backoff"), get("timeout"), get("retryUntil"))
     if numbers != _NOTHING_SAID:
         _check_numbers(*numbers)
@@ -74,9 +74,9 @@ def read(raw: Any) -> Body:  # noqa: ANN401 - what it is is found out here
     return Body(
         _text(raw, "uuid"),
         _text(raw, "displayName"),
-        _text(raw, "job"),
-        _text(data, "commandName"),
-        _object(data, "command"),
+        handler,
+        name,
+        command,
         *numbers,
         get("failOnTimeout") is True,
         raw,
@@ -105,11 +105,14 @@ def _text(fields: dict[str, Any], name: str) -> str:
     raise PayloadError(message)
 
 
-def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:
-    value = fields.get(name)
-    if type(value) is dict:
-        return value
-    message = f"the payload's {name} is a JSON object, this one has {_kind(value)}"
+def _command(data: object) -> tuple[str, dict[str, Any] | str]:
+    if type(data) is not dict:
+        message = f"the payload's data is a JSON object, this one has {_kind(data)}"
+        raise PayloadError(message)
+    command = data.get("command")
+    if type(command) is dict or type(command) is str:
+        return _text(data, "commandName"), command
+    message = f"the payload's command is a JSON object, this one has {_kind(command)}"
     raise PayloadError(message)
 
 

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 
 class Interruption(Protocol):
-    """Tells a worker that it shall stop."""
+    """Tells a worker that it shall stop, or pause."""
 
     signal: int
-    """The number of the signal that asked for it; 0 while nobody did."""
+    """The number of the signal that asked it to stop; 0 while nobody did."""
+    paused: bool
+    """True from the signal that asked it to pause until the one that lets it go on."""
 
     def keep(self) -> None:
         """Go on listening, although a job may have taken the signals for itself."""
@@ -33,6 +35,7 @@ class NotInterrupted:
     """Nobody ever asks: for workers that are stepped by a test or a caller."""
 
     signal = 0
+    paused = False
 
     def keep(self) -> None:
         """Have nothing to keep."""
@@ -41,24 +44,28 @@ class NotInterrupted:
 class Signals:
     """SIGTERM, SIGINT and SIGQUIT: stop after the current job; a second one interrupts the job.
 
-    A handler sets a flag and no more, so that it cannot meet a lock or a half-written log line. It raises
-    only while code of the user runs, and only the second time.
+    SIGUSR2: pause after the current job; SIGCONT: go on. A handler sets a flag and no more, so that it
+    cannot meet a lock or a half-written log line. It raises only while code of the user runs, and only when it
+    is told to stop a second time.
     """
 
     STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+    PAUSE, RESUME = signal.SIGUSR2, signal.SIGCONT
+    TAKEN = (*STOP, PAUSE, RESUME)
 
     def __init__(self, in_user_code: Callable[[], bool]) -> None:
         """Take the signals of this process; ``in_user_code`` tells whether raising is safe."""
         self.signal = 0
+        self.paused = False
         self._in_user_code = in_user_code
         self._process = os.getpid()
         self._handler = self._handle
-        self._before = {number: signal.signal(number, self._handler) for number in self.STOP}
+        self._before = {number: signal.signal(number, self._handler) for number in self.TAKEN}
 
     def keep(self) -> None:
         """Take the signals again that a job has taken: a worker that cannot be told to stop would be killed."""
         for number in self._before:
-            if getsignal(number) != self._handler:
+            if getsignal(number) is not self._handler:
                 signal.signal(number, self._handler)
 
     def restore(self) -> None:
@@ -77,6 +84,9 @@ class Signals:
             # A process that a job forked inherits the handlers, but no worker that would heed them.
             self.restore()
             signal.raise_signal(number)
+            return
+        if number in {self.PAUSE, self.RESUME}:
+            self.paused = number == self.PAUSE
             return
         again, self.signal = self.signal, number
         if again and self._in_user_code():

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from qcore.driver import Bulk, Clearable, Inspectable, Payload, Push, Sizable
+from qcore import links
+from qcore.driver import Bulk, Clearable, Inspectable, LockRule, Payload, Push, Sizable
 from qcore.errors import JobDefinitionError, PayloadError, UnsupportedError
 from qcore.events import JobQueued, JobQueueing
-from qcore.job_state import complete_state_of
-from qcore.jobs import Job
-from qcore.options import JobOptions, checked_name, seconds_until, timestamp
-from qcore.payload import CALL, FAR
+from qcore.handlers import HandlerCall
+from qcore.job_plan import JobPlan, display_name_of, plan_of, retry_until_of, tags_of
+from qcore.layers import encoded
+from qcore.options import JobOptions, checked_name, seconds_until
+from qcore.payload import CALL
 from qcore.payload import read as read_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from qcore.clock import Clock
-    from qcore.codec import Codec
     from qcore.driver import Driver, Listed, QueueCounts
     from qcore.events import Events
+    from qcore.job_codec import JobCodec
+    from qcore.jobs import Job
+    from qcore.links import Link
+    from qcore.unique import UniqueLocks
 
 
 _FIXED = ("uuid", "id", "job", "data")
@@ -34,6 +38,8 @@ class Hooks:
         """Begin with none."""
         self.before_push: list[Callable[[Job, str, str], object]] = []
         self.payload: list[Callable[[str, str, dict[str, Any]], dict[str, Any] | None]] = []
+        self.has_handler: Callable[[type[Job]], object] = lambda _: None
+        """Tells whether jobs of a class have a handler of its own."""
         self.guard: Callable[[Driver], None] = lambda _: None
         """Refuses what must not be pushed through a driver now."""
 
@@ -47,10 +53,11 @@ class Queue:
         driver: Driver,
         *,
         default_queue: str,
-        codec: Codec,
+        codec: JobCodec,
         clock: Clock,
         events: Events,
         hooks: Hooks,
+        locks: UniqueLocks,
     ) -> None:
         """Take the parts."""
         self.name = name
@@ -60,6 +67,7 @@ class Queue:
         self._clock = clock
         self._events = events
         self._hooks = hooks
+        self._locks = locks
         self.after_push: Callable[[], None] | None = None
         """How the sync connection runs what was pushed."""
 
@@ -73,20 +81,85 @@ class Queue:
         prepared = self.prepare(job, options)
         if prepared is None:
             return None
-        self.send([(prepared, job)])
-        return prepared.payload.id
+        return prepared.payload.id if self.send([(prepared, job)]) else None
 
-    def send(self, prepared: Sequence[tuple[Push, Job | None]]) -> None:
-        """Push what was prepared, in one step where the driver can."""
-        self._tell(JobQueueing, prepared)
-        if len(prepared) > 1 and isinstance(self.driver, Bulk):
-            self.driver.bulk([push for push, _ in prepared])
+    def send(self, prepared: Sequence[tuple[Push, Job | None]]) -> list[str]:
+        """Push what was prepared, in one step where the driver can; give the ids of what was not refused by a lock."""
+        locked = [each for each in prepared if each[0].lock is not None]
+        free = [each for each in prepared if each[0].lock is None] if locked else prepared
+        self._tell(JobQueueing, free)
+        if len(free) > 1 and isinstance(self.driver, Bulk):
+            self.driver.bulk([push for push, _ in free])
         else:
-            for push, _ in prepared:
+            for push, _ in free:
                 self.driver.push(push.queue, push.payload, delay=push.delay)
-        self._tell(JobQueued, prepared)
+        self._tell(JobQueued, free)
+        sent = [push.payload.id for push, _ in free]
+        sent += [push.payload.id for push, job in locked if self._send_locked(push, job)]
         if self.after_push is not None:
             self.after_push()
+        return sent
+
+    def _send_locked(self, push: Push, job: Job | None) -> bool:
+        """Push a unique job and take its lock; False when somebody else holds it."""
+        self._tell(JobQueueing, [(push, job)])
+        holder = self._locks.push(self.driver, push)
+        if holder is not None:
+            self._locks.tell_skipped(self.name, push, job, holder)
+            return False
+        self._tell(JobQueued, [(push, job)])
+        return True
+
+    def send_as(
+        self, prepared: Sequence[tuple[Push, Job | None]], push_all: Callable[[list[Push]], bool]
+    ) -> bool:
+        """Push what was prepared by a step that does more than that; False when the step did nothing.
+
+        What a lock in other hands refuses is not pushed.
+        """
+        self._tell(JobQueueing, prepared)
+        if any(push.lock is not None for push, _ in prepared):
+            return self._send_locked_as(prepared, push_all)
+        if not push_all([push for push, _ in prepared]):
+            return False
+        self._tell(JobQueued, prepared)
+        return True
+
+    def _send_locked_as(
+        self, prepared: Sequence[tuple[Push, Job | None]], push_all: Callable[[list[Push]], bool]
+    ) -> bool:
+        kept, elsewhere = [], not self._locks.are_in(self.driver)
+        for push, job in prepared:
+            if elsewhere and (holder := self._locks.take_elsewhere(self.driver, push)) is not None:
+                self._locks.tell_skipped(self.name, push, job, holder)
+            else:
+                kept.append((push, job))
+        done = False
+        try:
+            done = push_all([push._replace(lock=None) if elsewhere else push for push, _ in kept])
+        finally:
+            for push, _ in kept if elsewhere and not done else ():
+                self._locks.give_back(push)
+        for push, job in kept if done else ():
+            holder = None if elsewhere else self._locks.holder_of(push)
+            if holder is None or holder == push.payload.id:
+                self._tell(JobQueued, [(push, job)])
+            else:
+                self._locks.tell_skipped(self.name, push, job, holder)
+        return done
+
+    def link(self, job: Job, options: JobOptions, job_id: str | None = None) -> Link | None:
+        """Write a job as a link of a chain, or as a callback; None when a hook or the job itself dropped it.
+
+        :raises PayloadError: when its state cannot be written.
+        """
+        drafted = self._drafted(job, options, job_id)
+        if drafted is None:
+            return None
+        queue, delay, body = drafted
+        # Read back as bytes of its own, so that a limit is met here and not when the link is due.
+        self._codec.codec.dumps(body, what=body["displayName"])
+        return links.written(self.name, queue, delay, body)
 
     def push_raw(self, payload: Payload, queue: str | None = None, *, delay: float = 0) -> str:
         """Push a payload as it is, byte for byte."""
@@ -135,17 +208,40 @@ class Queue:
 
         :raises PayloadError: when its state cannot be written.
         """
-        plan = _plan_of(job)
-        return self._codec.dumps(self._body(job, plan, options, job_id), what=plan.name)
+        plan = plan_of(job)
+        return self._codec.codec.dumps(self._body(job, plan, options, job_id), what=plan.name)
 
-    def prepare(self, job: Job, options: JobOptions) -> Push | None:
+    def prepare(
+        self,
+        job: Job,
+        options: JobOptions,
+        *,
+        fields: Mapping[str, Any] | None = None,
+        rule: LockRule = LockRule.REFUSE,
+    ) -> Push | None:
         """Make a job ready to be sent; None when a hook or the job itself dropped it.
+
+        ``fields`` are added to its body; ``rule`` says what a lock in other hands means.
 
         :raises PayloadError: when its state cannot be written.
         """
+        drafted = self._drafted(job, options, None)
+        if drafted is None:
+            return None
+        queue, delay, body = drafted
+        if fields is not None:
+            body |= fields
+        lock = links.lock_of(body, delay, rule) if "unique" in body else None
+        return Push(queue, Payload(body["id"], self._codec.codec.dumps(body, what=body["displayName"])), delay, lock)
+
+    def _drafted(self, job: Job, options: JobOptions, job_id: str | None) -> tuple[str, float, dict[str, Any]] | None:
+        """Write a job down: its queue, its delay and its body. None when a hook or the job itself dropped it."""
         self._hooks.guard(self.driver)
-        plan = _plan_of(job)
+        plan = plan_of(job)
         queue = options.queue or self.default_queue
+        if not plan.handles and not self._hooks.has_handler(type(job)):
+            message = f"{type(job).__qualname__} has no handle(): write what the job does, or App.map() it to a handler"
+            raise JobDefinitionError(message)
         if plan.in_main and self.driver.shared:
             message = (
                 f"{plan.name} is defined in the script that is being run, where no worker can import it: "
@@ -156,33 +252,33 @@ class Queue:
             return None
         if self._hooks.before_push and any(hook(job, self.name, queue) is False for hook in self._hooks.before_push):
             return None
-        job_id = _new_id()
-        body = self._body(job, plan, options, job_id)
+        body = self._body(job, plan, options, job_id or new_id())
         if self._hooks.payload:
             body = self._hooked(body, queue)
         delay = 0 if options.delay is None else seconds_until(options.delay, self._clock.now())
-        return Push(queue, Payload(job_id, self._codec.dumps(body, what=plan.name)), delay)
+        return queue, delay, body
 
-    def _body(self, job: Job, plan: _Plan, options: JobOptions, job_id: str) -> dict[str, Any]:
+    def _body(self, job: Job, plan: JobPlan, options: JobOptions, job_id: str) -> dict[str, Any]:
         body: dict[str, Any] = {
             "uuid": job_id,
-            "displayName": _display_name(job) if plan.displays else plan.display_name,
-            "job": CALL,
+            "displayName": display_name_of(job) if plan.displays else plan.display_name,
+            "job": job.handler if isinstance(job, HandlerCall) else CALL,
             "maxTries": options.tries,
             "maxExceptions": options.max_exceptions,
             "failOnTimeout": options.fail_on_timeout or False,
             "backoff": options.backoff,
             "timeout": options.timeout,
-            "retryUntil": _retry_until(job) if plan.expires else None,
-            "data": {
-                "commandName": plan.name,
-                "command": self._codec.encode(complete_state_of(job), path=plan.display_name),
-            },
+            "retryUntil": retry_until_of(job) if plan.expires else None,
+            "data": self._codec.data_of(job),
             "id": job_id,
             "createdAt": self._clock.now(),
         }
         if plan.tagged:
-            body["tags"] = _tags(job)
+            body["tags"] = tags_of(job)
+        if plan.unique:
+            body["unique"] = self._locks.field_of(job)
+        if options.middleware:
+            body["middleware"] = encoded(options.middleware, self._codec.codec, body["displayName"])
         return body
 
     def _hooked(self, body: dict[str, Any], queue: str) -> dict[str, Any]:
@@ -202,87 +298,8 @@ class Queue:
                 self._events.emit(event(self.name, push.queue, job, push.payload, push.delay))
 
 
-def _new_id() -> str:
+def new_id() -> str:
     """Make a random UUID of version 4. The module ``uuid`` takes two times as long, and asks for the platform first."""
     digits = os.urandom(16).hex()
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
-
-
-class _Plan(NamedTuple):
-    """What is the same for all jobs of a class, found out once."""
-
-    name: str
-    display_name: str
-    displays: bool
-    prepares: bool
-    expires: bool
-    tagged: bool
-    in_main: bool
-
-
-_plans: dict[type[Job], _Plan] = {}
-
-
-def _plan_of(job: Job) -> _Plan:
-    plan = _plans.get(type(job))
-    if plan is None:
-        plan = _plans[type(job)] = _make_plan(job)
-    return plan
-
-
-_CALLED = ("handle", "failed", "backoff_for", "retry_until", "tags", "display_name", "prepare_for_dispatch")
-
-
-def _make_plan(job: Job) -> _Plan:
-    job_class = type(job)
-    if not callable(getattr(job_class, "handle", None)):
-        message = f"{job_class.__qualname__} has no handle(): write what the job does"
-        raise JobDefinitionError(message)
-    for hidden in _CALLED:
-        if not callable(getattr(job, hidden)):
-            message = f"the field {hidden!r} of {job_class.__qualname__} hides the method {hidden}(): rename the field"
-            raise JobDefinitionError(message)
-    return _Plan(
-        name=job_class.__job__.name,
-        display_name=job_class.__job__.short_name,
-        displays=job_class.display_name is not Job.display_name,
-        prepares=job_class.prepare_for_dispatch is not Job.prepare_for_dispatch,
-        expires=job_class.retry_until is not Job.retry_until,
-        tagged=job_class.tags is not Job.tags,
-        in_main=job_class.__module__ == "__main__",
-    )
-
-
-def _display_name(job: Job) -> str:
-    name: object = job.display_name()
-    if isinstance(name, str) and name:
-        return name
-    raise _wrong(job, "display_name", "is a text", name)
-
-
-def _tags(job: Job) -> list[str]:
-    tags: object = job.tags()
-    if not isinstance(tags, str) and isinstance(tags, Iterable):
-        listed = list(tags)
-        if all(isinstance(tag, str) for tag in listed):
-            return listed
-    raise _wrong(job, "tags", "is a list of words", tags)
-
-
-def _retry_until(job: Job) -> float | None:
-    moment: Any = job.retry_until()
-    if moment is None:
-        return None
-    try:
-        moment = timestamp(moment)
-    except ValueError as error:
-        message = f"{type(job).__qualname__}.retry_until(): {error}"
-        raise PayloadError(message) from None
-    if type(moment) in (int, float) and 0 <= moment < FAR:
-        return moment  # type: ignore[no-any-return]
-    raise _wrong(job, "retry_until", "is an aware datetime, or seconds since 1970", moment)
-
-
-def _wrong(job: Job, method: str, rule: str, value: object) -> PayloadError:
-    return PayloadError(f"{type(job).__qualname__}.{method}() {rule}, got {value!r:.60}")

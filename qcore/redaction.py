@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 SECRET_KEYS = ("password", "passwd", "secret", "token", "api_key", "apikey", "authorization", "credential")
 HIDDEN = "[redacted]"
@@ -19,8 +19,12 @@ _URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)")
 class Redactor:
     """Hides the values of everything whose name contains one of the given words, and passwords in URLs."""
 
-    def __init__(self, keys: Iterable[str] = SECRET_KEYS) -> None:
-        """Take the words; letter case does not matter, and ``_`` stands for ``-`` too."""
+    def __init__(self, keys: Iterable[str] = SECRET_KEYS, *, hide: Callable[[str], str] = str) -> None:
+        """Take the words; letter case does not matter, and ``_`` stands for ``-`` too.
+
+        ``hide`` takes out of every text what is secret wherever it stands.
+        """
+        self._hide = hide
         self._keys = tuple(key.lower() for key in keys)
         words = "|".join(re.escape(key).replace("_", "[_-]") for key in self._keys)
         # name=value, "name": value, name='...': the value is a quoted text or runs to the next delimiter.
@@ -29,6 +33,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Hide the values of secret names in a text, and cut what is too long to keep."""
+        text = self._hide(text)
         if self._keys:
             text = _URL.sub(rf"\1{HIDDEN}", self._pattern.sub(rf"\1\2{HIDDEN}", text))
         if len(text) > _LONGEST:

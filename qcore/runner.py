@@ -5,43 +5,35 @@ The daemon, ``--once``, the sync connection and the test kit all come here.
 
 from __future__ import annotations
 
-import inspect
 import logging
-import os
-from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qcore import payload
-from qcore.async_loop import GRACE, AsyncLoop
-from qcore.delivery import Delivery, context_of, end_forked_process
+from qcore import links, payload
+from qcore.delivery import Delivery, Tools, context_of
 from qcore.driver import Extendable, Settled
 from qcore.errors import (
     DriverError,
-    JobDefinitionError,
     JobError,
     JobInterrupted,
     PayloadError,
-    TimeLimitReached,
     TimeoutExceededError,
-    UnknownJobError,
 )
 from qcore.events import JobExceptionOccurred, JobProcessing, JobTimedOut
-from qcore.jobs import Job, restore
+from qcore.handlers import HandlerCall
+from qcore.jobs import Job
 from qcore.options import seconds_until
-from qcore.outcome import Done, Facts, Failed, Lost, Outcome, Released, after_error, asked_for, before_run
+from qcore.outcome import Done, Facts, Failed, Lost, Outcome, Released, Skipped, after_error, asked_for, before_run
 from qcore.settlement import INTERRUPTIONS
+from qcore.user_code import OutOfTime, UserCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextvars import Context
 
-    from qcore.clock import Clock
-    from qcore.codec import Codec
     from qcore.driver import Driver, Reservation
-    from qcore.events import Events
+    from qcore.job_codec import JobCodec
     from qcore.payload import Body
+    from qcore.pipeline import Pipeline
     from qcore.settlement import Settlement
-    from qcore.store import Store
     from qcore.time_limit import TimeLimit
 
 logger = logging.getLogger("qcore")
@@ -66,10 +58,6 @@ class RunDefaults(NamedTuple):
     """True when the caller waits for the error, so that nothing is tried again."""
 
 
-class _OutOfTime(Exception):  # noqa: N818 - never leaves this file
-    """Code of the user reached its own limit, in contrast to one around it."""
-
-
 class Runner:
     """Runs the jobs of one connection."""
 
@@ -78,33 +66,27 @@ class Runner:
         *,
         connection: str,
         driver: Driver,
-        codec: Codec,
-        clock: Clock,
-        events: Events,
-        store: Callable[[], Store],
+        codec: JobCodec,
+        tools: Tools,
+        pipeline: Pipeline,
         settlement: Settlement,
         time_limit: TimeLimit,
         defaults: RunDefaults,
         enter: Callable[[], object],
     ) -> None:
         """Take the parts; the App joins them. ``enter`` makes it the one that jobs dispatch to."""
-        self.in_user_code = False
-        """True while code of the user runs: only then may a signal raise."""
-        self.takes_signals = False
-        """True when the process takes Ctrl-C as a signal: then a KeyboardInterrupt is the job's own."""
+        self.user = UserCode(time_limit)
+        """Runs the jobs' code."""
         self._connection = connection
         self._driver = driver
         self._codec = codec
-        self._clock = clock
-        self._events = events
-        self._store = store
+        self._tools = tools
+        self._clock = tools.clock
+        self._events = tools.events
+        self._pipeline = pipeline
         self._settlement = settlement
-        self._time_limit = time_limit
         self._defaults = defaults
         self._enter = enter
-        self._loop = AsyncLoop()
-        self._context: Context | None = None
-        self._process = os.getpid()
         self.delivery: Delivery | None = None
         """The delivery at work, None between two."""
 
@@ -114,9 +96,8 @@ class Runner:
         :raises KeyboardInterrupt: when it ended the job; the job is released first.
         :raises DriverError: when the backend could not be told; the job comes back after its lease.
         """
-        delivery = self.delivery = Delivery(self._connection, reservation, self._clock)
-        self._context = context_of(delivery, self._enter)
-        self._process = os.getpid()
+        delivery = self.delivery = Delivery(self._connection, reservation, self._tools)
+        self.user.enter(context_of(delivery, self._enter))
         started = self._clock.monotonic()
         try:
             outcome = self._settlement.settle(delivery, self._lived_through(delivery, started), started)
@@ -124,18 +105,19 @@ class Runner:
             self._settlement.announce(delivery, Lost(Released(0, error)), started)
             raise
         finally:
-            self.delivery = self._context = None
+            self.delivery = None
+            self.user.leave()
         if delivery.body is not None and delivery.body.max_exceptions:
             self._forget_exceptions(delivery, outcome)
         return outcome
 
     def rest(self) -> None:
         """Say that no job runs for a while."""
-        self._time_limit.rest()
+        self.user.rest()
 
     def close(self) -> None:
         """Close the event loop of async jobs."""
-        self._loop.close()
+        self.user.close()
 
     def _lived_through(self, delivery: Delivery, started: float) -> Outcome:
         """Run what the user wrote, ``failed()`` included; what is left then is to tell the driver and listeners."""
@@ -156,7 +138,9 @@ class Runner:
 
     def _decide(self, delivery: Delivery) -> Outcome:
         try:
-            body = delivery.body = payload.decode(delivery.reservation.payload.body, self._codec)
+            body = delivery.body = payload.decode(delivery.reservation.payload.body, self._codec.codec)
+            if "chain" in body.raw:
+                delivery.chain = links.chain_of(body.raw["chain"])
         except PayloadError as error:
             self._begin(delivery)
             return self._raised(delivery, error, Failed(error))
@@ -189,20 +173,20 @@ class Runner:
         return self._raised(delivery, over, Failed(over))
 
     def _attempt(self, delivery: Delivery, body: Body) -> Outcome:
-        timeout = self._defaults.timeout if body.timeout is None else body.timeout
+        timeout = delivery.timeout = self._defaults.timeout if body.timeout is None else body.timeout
         # Its own limit only: what the worker's --timeout allows is the worker's to fit to the lease.
         if body.timeout and body.timeout >= self._driver.retry_after and not self._extended(delivery, timeout):
             return Lost(Released(0, counted=False))
         try:
-            job = delivery.job = self._restore(body)
-            self.call(job.handle, timeout)
+            job = delivery.job = self._codec.restored(body)
+            self.user.call(self._pipeline.around(delivery, job, self.user, timeout), timeout)
         except INTERRUPTIONS:
             raise
-        except _OutOfTime as over:
+        except OutOfTime as over:
             return self._timed_out(delivery, timeout, over)
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is the job's error
             return self._after(delivery, error)
-        return asked_for(delivery, deleted=Done()) or Done()
+        return self._ended(delivery)
 
     def _extended(self, delivery: Delivery, timeout: float) -> bool:
         """Make the lease as long as the job may run; False when it was lost before the job began."""
@@ -211,60 +195,34 @@ class Runner:
         return self._driver.extend(delivery.reservation, timeout + LEASE_MARGIN) is Settled.DONE
 
     def call(self, function: Callable[..., object], timeout: float, *args: object) -> object:
-        """Run code of the user under its time limit, to its end if it is async; give what it returned."""
-        context = self._context or copy_context()
-        try:
-            with self._time_limit.enforce(timeout):
-                # Innermost: a signal that raises while the limit is being set or lifted would leave it behind.
-                try:
-                    self.in_user_code = True
-                    result = context.run(function, *args)
-                finally:
-                    self.in_user_code = False
-                    if os.getpid() != self._process:
-                        end_forked_process()
-            return None if result is None else self._finished(context, result, timeout)
-        except KeyboardInterrupt as error:
-            if not self.takes_signals:
-                raise
-            message = "the job raised KeyboardInterrupt"
-            raise JobError(message) from error
-        except TimeLimitReached as reached:
-            if reached.args and reached.args[0] is not self._time_limit:
-                raise  # the limit of a job around this one, which runs this one in place
-            raise _OutOfTime from reached
+        """Run code of the user under its time limit: what a settlement needs."""
+        return self.user.call(function, timeout, *args)
 
-    def _finished(self, context: Context, result: object, timeout: float) -> object:
-        if inspect.isawaitable(result):
-            # The loop cancels at the deadline; the alarm is there for code that blocks the loop, and is late enough
-            # not to meet the loop while it gives a job up.
-            with self._time_limit.enforce(timeout + 3 * GRACE if timeout else None):
-                try:
-                    self.in_user_code = True
-                    return self._loop.run(result, timeout, context)
-                finally:
-                    self.in_user_code = False
-                    if os.getpid() != self._process:
-                        end_forked_process()
-        if inspect.isgenerator(result) or inspect.isasyncgen(result):
-            message = "handle() is a generator: nothing of it would run; use return instead of yield"
-            raise JobDefinitionError(message)
-        return result
+    def _ended(self, delivery: Delivery) -> Outcome:
+        """Find out how a job ended that did not raise."""
+        if not delivery.has_begun:
+            return asked_for(delivery) or Skipped()
+        asked = asked_for(delivery, deleted=Done())
+        if asked is None and isinstance(delivery.job, HandlerCall):
+            return self._left_open(delivery, delivery.job)
+        return asked or Done()
 
-    def _restore(self, body: Body) -> Job:
-        if body.handler != payload.CALL:
-            message = f"the payload asks for the handler {body.handler!r}; only {payload.CALL!r} is known"
-            raise UnknownJobError(message)
-        return restore(body, self._codec)
+    def _left_open(self, delivery: Delivery, job: HandlerCall) -> Outcome:
+        """End a delivery whose handler class did not: it comes back when its lease would have ended."""
+        if self._defaults.errors_are_final:
+            said = f"{job.handler} ended without job.delete() or job.release(): nobody would come back to it here"
+            error = JobError(said)
+            return self._raised(delivery, error, Failed(error))
+        return Released(self._driver.retry_after)
 
     def _restore_quietly(self, delivery: Delivery) -> None:
         """Restore a job that will not run, for its ``failed()``; one that cannot be restored has none."""
         try:
-            delivery.job = self._restore(delivery.body)  # type: ignore[arg-type]
+            delivery.job = self._codec.restored(delivery.body)  # type: ignore[arg-type]
         except PayloadError as error:
             logger.warning("%s (%s) fails without its failed(): %s", delivery.name, delivery.id, error)
 
-    def _timed_out(self, delivery: Delivery, timeout: float, over: _OutOfTime) -> Outcome:
+    def _timed_out(self, delivery: Delivery, timeout: float, over: OutOfTime) -> Outcome:
         if self._events.wants(JobTimedOut):
             self._events.emit(JobTimedOut(delivery, timeout))
         error = TimeoutExceededError(f"{delivery.name} ran longer than its {timeout:g} seconds")
@@ -312,14 +270,14 @@ class Runner:
         )
 
     def _count_exception(self, job_id: str) -> int:
-        return self._store().increment(_EXCEPTIONS.format(job_id), ttl=_EXCEPTIONS_TTL)
+        return self._tools.store().increment(_EXCEPTIONS.format(job_id), ttl=_EXCEPTIONS_TTL)
 
     def _forget_exceptions(self, delivery: Delivery, outcome: Outcome) -> None:
         """Start anew: a failed job that is retried bears the same id."""
         over = isinstance(outcome, Failed) or (isinstance(outcome, Done) and delivery.attempts() > 1)
         if over and not self._defaults.errors_are_final:
             try:
-                self._store().forget(_EXCEPTIONS.format(delivery.id))
+                self._tools.store().forget(_EXCEPTIONS.format(delivery.id))
             except DriverError as error:
                 # The job is settled, and this is only cleaned up earlier than by itself.
                 logger.warning(
@@ -337,7 +295,7 @@ class Runner:
         if type(job).backoff_for is Job.backoff_for:
             return None
         try:
-            own: Any = self.call(job.backoff_for, BACKOFF_LIMIT, delivery.attempts())
+            own: Any = self.user.call(job.backoff_for, BACKOFF_LIMIT, delivery.attempts())
             return None if own is None else seconds_until(own, self._clock.now())
         except INTERRUPTIONS:
             raise

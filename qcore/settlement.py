@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from qcore.driver import Effects, Extendable, Settled
+from qcore.driver import NONE, Effects, Extendable, Settled
 from qcore.errors import JobInterrupted, TimeLimitReached
 from qcore.events import JobFailed, JobFailing, JobLost, JobProcessed, JobReleased, JobSkipped
 from qcore.failed import FailedJob
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qcore.driver import Driver
     from qcore.events import Events
     from qcore.failed import FailedStore
+    from qcore.follow_up import FollowUps
 
 logger = logging.getLogger("qcore")
 
@@ -46,10 +47,18 @@ class Settlement:
     """The effects of an outcome, each in one step with the backend, then one ending event."""
 
     def __init__(
-        self, *, driver: Driver, failed: FailedStore | None, events: Events, clock: Clock, redactor: Redactor
+        self,
+        *,
+        driver: Driver,
+        failed: FailedStore | None,
+        follow_ups: FollowUps,
+        events: Events,
+        clock: Clock,
+        redactor: Redactor,
     ) -> None:
         """Take the parts; without a failed store nothing is kept of failed jobs."""
         self._driver = driver
+        self._follow_ups = follow_ups
         self._failed = failed
         self._events = events
         self._clock = clock
@@ -80,7 +89,13 @@ class Settlement:
         return decided
 
     def _delete(self, delivery: Delivery, decided: Done | Skipped) -> Outcome:
-        settled = self._driver.delete(delivery.reservation)
+        effects = self._follow_ups.after_success(delivery)
+        if effects is NONE:
+            settled = self._driver.delete(delivery.reservation)
+        else:
+            settled = self._driver.delete(delivery.reservation, effects=effects)
+            if settled not in _REFUSED:
+                self._follow_ups.freed(delivery, effects)
         if settled is Settled.DONE:
             return decided
         if settled is Settled.LATE:  # another worker has it too, and will find that it is gone
@@ -109,19 +124,27 @@ class Settlement:
 
     def _move_to_failed(self, delivery: Delivery, error: BaseException) -> bool:
         """Move the job to the failed store; False when it was no longer ours to move."""
+        effects = self._follow_ups.after_failure(delivery, error)
+        if self._delete_failed(delivery, error, effects) in _REFUSED:
+            return False
+        if effects is not NONE:
+            self._follow_ups.freed(delivery, effects)
+        return True
+
+    def _delete_failed(self, delivery: Delivery, error: BaseException, effects: Effects) -> Settled:
         failed, reservation = self._failed, delivery.reservation
         if failed is None:
-            return self._driver.delete(reservation, only_last=True) not in _REFUSED
+            return self._driver.delete(reservation, effects=effects, only_last=True)
         record = self._record(delivery, error)
         if failed.home is self._driver.home:
-            return self._driver.delete(reservation, effects=Effects(failed=record), only_last=True) not in _REFUSED
+            return self._driver.delete(reservation, effects=effects._replace(failed=record), only_last=True)
         # Two backends, so two steps: rather a record of a job that is still there than neither.
         failed.add(record)
-        settled = self._driver.delete(reservation, only_last=True)
+        settled = self._driver.delete(reservation, effects=effects, only_last=True)
         if settled is Settled.STALE:
             failed.forget(record.id)
         # When it is gone the record stays: the one who ended it may have put his own there, which is this one now.
-        return settled not in _REFUSED
+        return settled
 
     def _record(self, delivery: Delivery, error: BaseException) -> FailedJob:
         return FailedJob(

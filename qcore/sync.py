@@ -11,6 +11,7 @@ from qcore.driver import NONE
 from qcore.drivers.memory import MemoryDriver
 from qcore.memory import Memory
 from qcore.outcome import Failed
+from qcore.stores.memory_batches import MemoryBatchStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ class SyncDriver:
 
     A job pushed by a job that is being run waits until that one has ended: links of a chain follow each other,
     they do not nest. The delay of a dispatch is not waited for; that of a release is.
+    Batches outlive the turn in which their members ran.
     """
 
     retry_after = 1e9
@@ -35,6 +37,9 @@ class SyncDriver:
         """Begin empty."""
         self.home: object = self
         self._clock = clock
+        self._kept = Memory()
+        self.batches = MemoryBatchStore(self, clock, memory=lambda: self._turn().memory)
+        """Any caller finds them, and each pushes to its own turn, which it has to drain afterwards."""
 
     def drain(self, make_runner: Callable[[], Runner]) -> None:
         """Run everything this caller pushed, and raise what failed: one error as it is, several as a group."""
@@ -74,7 +79,7 @@ class SyncDriver:
         turns = _turns.get()
         turn = turns.get(self)
         if turn is None or turn.over:
-            turn = _Turn(self._clock, self.retry_after)
+            turn = _Turn(self._kept, self._clock, self.retry_after)
             alive = {driver: other for driver, other in turns.items() if not other.over}
             _turns.set({**alive, self: turn})
         return turn
@@ -83,17 +88,17 @@ class SyncDriver:
 class _Turn:
     """What one caller pushed, until all of it has run."""
 
-    def __init__(self, clock: Clock, retry_after: float) -> None:
+    def __init__(self, kept: Memory, clock: Clock, retry_after: float) -> None:
         self.running = False
         self.over = False
-        self._memory = Memory()
-        self.driver = MemoryDriver(self._memory, clock, retry_after=retry_after)
+        self.memory = Memory(beside=kept)
+        self.driver = MemoryDriver(self.memory, clock, retry_after=retry_after)
 
     def run(self, runner: Runner) -> list[BaseException]:
         errors = []
-        while self._memory.entries:
+        while self.memory.entries:
             # In the order of the pushes, whatever their queues: nobody else works here.
-            _, queue = min((first[:2], name) for name, each in self._memory.queues.items() if (first := each.first()))
+            _, queue = min((first[:2], name) for name, each in self.memory.queues.items() if (first := each.first()))
             reservation = self.driver.reserve([queue], wait=math.inf)
             if reservation is not None and isinstance(outcome := runner.run(reservation), Failed):
                 errors.append(outcome.error)

@@ -16,7 +16,7 @@ from qcore.events import (
     WorkerStarting,
     WorkerStopping,
 )
-from qcore.limits import StopReason, reason_to_stop, rows_for
+from qcore.limits import Rows, StopReason, reason_to_stop
 from qcore.outcome import Done, Failed, Lost, Outcome, Released
 from qcore.process import NotInterrupted, memory_in_use
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from qcore.limits import WorkerOptions
     from qcore.process import Interruption
     from qcore.runner import Runner
+    from qcore.signal_watch import SignalWatch
 
 logger = logging.getLogger("qcore")
 
@@ -37,6 +38,9 @@ SLICE = 0.25
 
 _MOMENT = 0.000_001
 """Waits below the resolution of clocks are over."""
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at what the store tells all workers: restart, pause, maintenance."""
 
 AFTER_TROUBLE = 1.0
 """Seconds to wait after the backend could not be asked."""
@@ -61,6 +65,7 @@ class Worker:
         connection: str,
         driver: Driver,
         runner: Runner,
+        watch: SignalWatch,
         events: Events,
         clock: Clock,
         options: WorkerOptions,
@@ -75,23 +80,29 @@ class Worker:
         """Jobs that failed or raised."""
         self.found_job = False
         self.has_looked = False
+        self.restart = False
+        self.held = False
         self._connection = connection
         self._driver = driver
+        self._watch = watch
         self._events = events
         self._clock = clock
         self._memory = memory
-        self._rows = rows_for(options)
-        self._started = self._last_job_at = clock.monotonic()
+        self._rows = Rows(options)
+        self._started = self._idle_since = clock.monotonic()
+        self._look_at = self._started
+        self._may_not = False
+        """True when something may keep the worker from reserving: a pause, maintenance or a restart."""
         self._in_trouble = False
-        self._is_first_turn = True
         self._outcome: Outcome | None = None
 
     def run_next_job(self) -> Outcome | None:
-        """Reserve and run one job; None when nothing is due.
+        """Reserve and run one job; None when nothing is due, or nothing may be looked for (see ``reasons``).
 
         :raises DriverError: when the backend cannot be asked.
         """
-        self.found_job = self._run(self._pop(0))
+        self._look_if_due()
+        self.found_job = not self.held and self._run(self._pop(0))
         return self._outcome if self.found_job else None
 
     def run(self) -> Stopped:
@@ -102,8 +113,9 @@ class Worker:
             later it is asked again until it answers.
         """
         self._check()
-        self._started = self._last_job_at = self._clock.monotonic()
-        self._is_first_turn = True
+        self._started = self._idle_since = self._look_at = self._clock.monotonic()
+        self._watch.start()
+        self.found_job = self.has_looked = False
         self._tell(WorkerStarting)
         try:
             reason = self._turn()
@@ -120,12 +132,16 @@ class Worker:
             raise ConfigError(message)
 
     def _turn(self) -> StopReason | None:
-        """Run a job, or wait for one if the last turn found none; then ask whether to stop."""
-        patience = 0.0 if self.found_job or self._is_first_turn else self._patience()
-        self._is_first_turn = False
-        self.has_looked = not self._events.wants(Looping) or self._looping()
-        self.found_job = self.has_looked and self._run(self._pop(patience))
-        return reason_to_stop(self, self.options, self._rows)
+        """Run a job, or wait for one if the last turn looked and found none; then ask whether to stop."""
+        # Right after a job its end tells the time: while there is work, a look costs a comparison.
+        if not self.found_job or self._idle_since >= self._look_at:
+            self._look_if_due()
+        at_once = self.found_job or not self.has_looked
+        self.has_looked = not (self._may_not or self.interruption.paused) or self._may_after_all()
+        if self.has_looked and self._events.wants(Looping):
+            self.has_looked = self._looping()
+        self.found_job = self.has_looked and self._run(self._pop(0 if at_once else self._patience()))
+        return reason_to_stop(self, self._rows)
 
     def _turn_in_trouble(self) -> StopReason | None:
         """Survive a backend that is away: say so once, and ask again until it is back."""
@@ -136,8 +152,8 @@ class Worker:
                 logger.warning("%s; trying again until it is back", error)
             self._in_trouble, self.has_looked, self.found_job = True, False, False
             self._pause(AFTER_TROUBLE)
-            return reason_to_stop(self, self.options, self._rows)
-        if self._in_trouble:
+            return reason_to_stop(self, self._rows)
+        if self._in_trouble and self.has_looked:
             logger.warning("the connection %r is back", self._connection)
             self._in_trouble = False
         return reason
@@ -147,7 +163,31 @@ class Worker:
         if self._tell(Looping):
             return True
         self._pause(max(self.options.sleep, 1.0))
+        self._idle_since = self._clock.monotonic()
         return False
+
+    def _look_if_due(self) -> None:
+        """Ask the store what all workers are told, at most once a second."""
+        now = self._clock.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            self._watch.look()
+            self.restart, self.held = self._watch.restart, self._watch.held
+            self._may_not = self.restart or self.held or self._watch.by_signal
+
+    def _may_after_all(self) -> bool:
+        """Rest while something keeps the worker from reserving, but no longer than for one turn."""
+        if self._is_kept() and not self.restart and not (self.options.finite and self.held):
+            self._pause(max(self.options.sleep, 1.0), until=lambda: not self._is_kept())
+        self._may_not = self._is_kept()
+        if self._may_not:
+            self._idle_since = self._clock.monotonic()  # who may not look is not idle
+        return not self._may_not
+
+    def _is_kept(self) -> bool:
+        """Tell whether the worker may reserve nothing; heeds the signals of the process."""
+        self._watch.heed(paused=self.interruption.paused)
+        return self.restart or self.held or self.interruption.paused
 
     def _patience(self) -> float:
         """Seconds to wait for a job: never beyond the moment at which a limit is reached."""
@@ -163,7 +203,7 @@ class Worker:
         if self._events.wants(JobPopping):
             self._events.emit(JobPopping(self._connection, self.options.queues))
         if not patience:
-            reservation = self._driver.reserve(self.options.queues)
+            reservation = self._driver.reserve(self._watch.queues)
         else:
             self._tell(WorkerIdle)
             reservation = self._wait_for_job(self._clock.monotonic() + patience)
@@ -175,19 +215,27 @@ class Worker:
         """Wait in slices, so that a signal is noticed soon whatever the driver waits on."""
         self.runner.rest()
         while True:
+            self._look_if_due()
+            if self._may_not or self.interruption.paused:
+                self.has_looked = False
+                return None
             before = self._clock.monotonic()
             wait = min(end - before, SLICE)
-            reservation = self._driver.reserve(self.options.queues, wait=max(wait, 0))
+            reservation = self._driver.reserve(self._watch.queues, wait=max(wait, 0))
             if reservation is not None or wait <= _MOMENT or self.interrupted():
                 return reservation
             # A driver that cannot wait returns at once; the rest of the slice is slept.
             self._clock.sleep(before + wait - self._clock.monotonic())
 
-    def _pause(self, seconds: float) -> None:
+    def _pause(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
         self.runner.rest()
         end = self._clock.monotonic() + self._within_max_time(seconds)
-        while not self.interrupted() and (left := end - self._clock.monotonic()) > _MOMENT:
+        while not (self.interrupted() or self.restart or until()):
+            left = end - self._clock.monotonic()
+            if left <= _MOMENT:
+                return
             self._clock.sleep(min(left, SLICE))
+            self._look_if_due()
 
     def _run(self, reservation: Reservation | None) -> bool:
         if reservation is None:
@@ -197,7 +245,7 @@ class Worker:
         self.jobs += 1
         if type(outcome) is not Done:
             self.errors += _is_error(outcome)
-        self._last_job_at = self._clock.monotonic()
+        self._idle_since = self._clock.monotonic()
         if self.options.rest:
             self._pause(self.options.rest)
         return True
@@ -205,6 +253,8 @@ class Worker:
     def _stop(self, reason: StopReason) -> Stopped:
         if reason is StopReason.MEMORY:
             logger.warning("the worker ends: it uses more than its %g MB of memory (--memory)", self.options.memory)
+        if self.options.finite and reason in _DONE and (why := self.reasons()):
+            logger.warning("the worker ends although jobs may wait: %s", why)
         if reason is StopReason.INTERRUPTED and self._events.wants(WorkerInterrupted):
             self._events.emit(WorkerInterrupted(*self._self(), signal=self.interruption.signal))
         if self._events.wants(WorkerStopping):
@@ -228,16 +278,23 @@ class Worker:
         return self._memory(self.options.memory)
 
     def idle_for(self) -> float:
-        """Seconds since the last job ended, or since the start."""
-        return self._clock.monotonic() - self._last_job_at
+        """Seconds since the last job ended, since the start, or since a pause was over."""
+        return self._clock.monotonic() - self._idle_since
 
     def running_for(self) -> float:
         """Seconds since the start."""
         return self._clock.monotonic() - self._started
 
+    def reasons(self) -> str:
+        """Say why jobs may wait that the worker was kept from: a pause, maintenance; empty when it was not."""
+        return self._watch.reasons()
+
     def next_due(self) -> float | None:
-        """When the next job of the queues becomes available; None when nothing waits."""
-        return self._driver.next_due(self.options.queues) if isinstance(self._driver, Inspectable) else None
+        """When the next job of the queues that are not paused becomes available; None when nothing waits."""
+        return self._driver.next_due(self._watch.queues) if isinstance(self._driver, Inspectable) else None
+
+
+_DONE = frozenset({StopReason.PAUSED, StopReason.EMPTY, StopReason.DRAINED})
 
 
 def _is_error(outcome: Outcome) -> bool:

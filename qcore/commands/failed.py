@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qcore.commands.listing import as_json as write_json
-from qcore.commands.listing import as_table, job_name, say
+from qcore.commands.listing import as_table, job_name, say, seal_of
 from qcore.commands.project import Project, pass_project
 from qcore.commands.terminal import escaped, local, moment_text
 from qcore.options import checked_name
@@ -45,6 +45,8 @@ def command(project: Project, queue: str | None, *, as_json: bool, verbose: int)
 def _tell_all(app: App, records: list[FailedJob]) -> None:
     for record in records:
         say("  ".join(str(part) for part in _head(app, record)))
+        if seal := seal_of(app, record.payload):
+            say(f"    [{seal}]")
         for line in record.exception.splitlines():
             say(f"    {line}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qcore import payload
+from qcore.closures import Closure
 from qcore.commands.terminal import escaped, table
 from qcore.errors import PayloadError
 from qcore.sql import Database
@@ -54,6 +55,21 @@ def job_name(app: App, at_rest: Payload) -> str:
 def redacted_body(app: App, at_rest: Payload) -> Any:  # noqa: ANN401 - any JSON
     """Give a payload's body without secrets; as text when it is no JSON."""
     try:
-        return app.redactor.value(app.codec.loads(at_rest.body))
+        body: Any = app.redactor.value(app.codec.loads(at_rest.body))
     except PayloadError:
         return app.redactor.text(at_rest.body.decode("utf-8", "backslashreplace"))
+    if seal := seal_of(app, at_rest):
+        # Of a closure too: its text holds, for everybody to read, what it captured.
+        return {**body, "data": {**body["data"], "command": f"[{seal}]"}}
+    return body
+
+
+def seal_of(app: App, at_rest: Payload) -> str:
+    """Say how the job of a payload is sealed, ``encrypted`` or ``closure``; nothing when it is plain, or unreadable."""
+    try:
+        body = payload.decode(at_rest.body, app.codec)
+    except PayloadError:
+        return ""
+    if body.handler != payload.CALL or isinstance(body.command, dict):
+        return ""
+    return "closure" if body.command_name == Closure.__job__.name else "encrypted"

@@ -10,12 +10,14 @@ import click
 from qcore.commands.listing import as_json as write_json
 from qcore.commands.listing import as_table, job_name, place_of, redacted_body, say
 from qcore.commands.project import Project, pass_project
+from qcore.commands.telling import EVERYTHING, Target, until_text
 from qcore.commands.terminal import local, moment_text, span_text
+from qcore.driver import QueueCounts
 from qcore.options import checked_name
 
 if TYPE_CHECKING:
     from qcore.app import App
-    from qcore.driver import Listed, QueueCounts
+    from qcore.driver import Listed
     from qcore.queue import Queue
 
 MOST = 100
@@ -42,15 +44,59 @@ def command(project: Project, queue: str | None, connection: str | None, *, as_j
 
 
 def _show_queues(app: App, chosen: Queue, *, as_json: bool) -> None:
-    counts, now = chosen.counts(), app.clock.now()
+    told, now = _Told(app, chosen), app.clock.now()
+    counts = told.with_paused(chosen.counts())
     if as_json:
-        write_json(_counts_as_json(chosen, each, now) for each in counts)
-    elif counts:
-        rows = [(*each[:4], _age(each, now)) for each in counts]
+        write_json(_counts_as_json(chosen, each, now) | told.as_json(each.queue) for each in counts)
+        return
+    told.say()
+    if counts:
+        rows = [(*each[:4], _age(each, now), *told.column(each.queue)) for each in counts]
         headings = ("QUEUE", "READY", "DELAYED", "RESERVED", "OLDEST READY")
-        as_table(headings, rows, right=headings[1:])
+        as_table((*headings, *told.heading), rows, right=headings[1:])
     else:
         say("Nothing is on its queues.")
+
+
+class _Told:
+    """What workers are told that concerns a connection."""
+
+    def __init__(self, app: App, chosen: Queue) -> None:
+        # Of a store in the memory of another process nothing can be known.
+        is_shared = app.connections.store.shared
+        pauses = app.signals.paused() if is_shared else []
+        self.maintenance = app.signals.maintenance() if is_shared else None
+        self.everything = [each for each in pauses if each.queue is None]
+        self.queues = {each.queue: each for each in pauses if each.queue and each.connection == chosen.name}
+        self.heading = ("PAUSED",) if self.queues or self.everything else ()
+        self._default = chosen.default_queue
+
+    def with_paused(self, counts: list[QueueCounts]) -> list[QueueCounts]:
+        """Add the queues that are empty but not as usual, so that they are seen."""
+        names = self.queues.keys() | ({self._default} if self.everything or self.maintenance else set())
+        empty = names - {each.queue for each in counts}
+        return sorted([*counts, *(QueueCounts(queue, 0, 0, 0, None) for queue in empty)])
+
+    def say(self, queue: str = "") -> None:
+        """Say what holds for all queues, and for one if it is named."""
+        if self.maintenance is not None:
+            say(f"Maintenance {until_text(self.maintenance.until, 'qcore up')}: workers take no jobs.")
+        for pause in self.everything:
+            say(f"Paused: {EVERYTHING}, {until_text(pause.until, EVERYTHING.resume)}.")
+        if (one := self.queues.get(queue)) is not None:
+            target = Target(queue, one.connection)
+            say(f"Paused: {target}, {until_text(one.until, target.resume)}.")
+
+    def column(self, queue: str) -> tuple[str, ...]:
+        """Say of one queue, where there is such a column, whether it is paused."""
+        if not self.heading:
+            return ()
+        pauses = [self.queues[queue]] if queue in self.queues else self.everything
+        return ("-" if not pauses else "yes" if pauses[0].until is None else f"until {moment_text(pauses[0].until)}",)
+
+    def as_json(self, queue: str) -> dict[str, object]:
+        """Say of one queue whether workers take jobs from it."""
+        return {"paused": bool(self.everything) or queue in self.queues, "maintenance": self.maintenance is not None}
 
 
 def _age(counts: QueueCounts, now: float) -> str:
@@ -64,6 +110,8 @@ def _counts_as_json(chosen: Queue, counts: QueueCounts, now: float) -> dict[str,
 
 def _show_jobs(app: App, chosen: Queue, queue: str, *, as_json: bool, with_bodies: bool) -> None:
     jobs, now = chosen.listed(queue, limit=MOST), app.clock.now()
+    if not as_json:
+        _Told(app, chosen).say(queue)
     if as_json:
         write_json(_job_as_json(app, chosen, each, with_bodies=with_bodies) for each in jobs)
     elif jobs:

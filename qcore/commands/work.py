@@ -16,6 +16,7 @@ from qcore.commands.values import BACKOFF, COUNT, NUMBER, QUEUES, SECONDS, large
 from qcore.commands.work_options import check_leases, worker_options
 from qcore.commands.work_output import Printer, Warnings, listen, style_for
 from qcore.limits import StopReason
+from qcore.loading import load_jobs
 from qcore.process import Signals
 from qcore.sql import Database
 from qcore.time_limit import AlarmLimit
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from qcore.limits import WorkerOptions
     from qcore.queue import Queue
     from qcore.worker import Worker
+
+logger = logging.getLogger("qcore")
 
 A_JOB_FAILED, NOBODY_READS, TOO_MUCH_MEMORY = 1, 1, 12
 
@@ -49,7 +52,7 @@ A_JOB_FAILED, NOBODY_READS, TOO_MUCH_MEMORY = 1, 1, 12
 @click.option("--timeout", type=SECONDS, metavar="N", help="Seconds a job may run; 0: no limit.  [default: 60]")
 @click.option("--memory", type=NUMBER, metavar="MB", help="End above so many megabytes; 0: never.  [default: 128]")
 @click.option("--name", help="What to call this worker.  [default: default]")
-@click.option("--force", is_flag=True, help="For old scripts; there is no maintenance mode yet.")
+@click.option("--force", is_flag=True, help="Run jobs during maintenance (qcore down), too.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line.")
 @click.option("--exit-zero", is_flag=True, help="End with 0 though a job failed.")
 @click.option("-v", "verbose", count=True, help="Say more; -vv shows the traceback of an error.")
@@ -66,15 +69,19 @@ def command(project: Project, /, connection: str | None, **given: Any) -> None:
     output = _Output(given.pop("as_json"), given.pop("quiet"), project.verbosity)
     once, exit_zero, _ = given.pop("once"), given.pop("exit_zero"), given.pop("daemon")
     given["backoff"] = _backoff(given["backoff"], given.pop("delay"))
-    app = project.app_with_jobs()
+    app = project.app()
     queue = app.connection(connection)
+    if not once:
+        # Before the jobs are imported: who says `qcore restart` from now on may have changed them by then.
+        app.signals.note_start()
+    load_jobs(app.config.imports, app.config.root, app.config.source)
     options = worker_options(app.config, queue, given)
     check_leases(queue, options)
     # What jobs print shall not stand between the JSON objects.
     prints = redirect_stdout(sys.stderr if output.as_json else sys.stdout)
     with _worker(app, queue, options) as (worker, signals), _talking(app, output, signals), prints:
         if not (output.as_json or output.quiet):
-            _greet(queue, options)
+            _greet(app, queue, options)
         failed, code = _run_one(worker) if once else _run_many(worker)
     if signals.signal == signal.SIGPIPE:
         sys.exit(NOBODY_READS)
@@ -97,8 +104,8 @@ def _worker(app: App, queue: Queue, options: WorkerOptions) -> Iterator[tuple[Wo
     """Make a worker that owns the signals of this process."""
     limit = AlarmLimit(app.clock)
     worker = app.worker(queue.name, options, time_limit=limit)
-    worker.interruption = signals = Signals(lambda: worker.runner.in_user_code)
-    worker.runner.takes_signals = True
+    worker.interruption = signals = Signals(lambda: worker.runner.user.is_running)
+    worker.runner.user.takes_signals = True
     try:
         yield worker, signals
     finally:
@@ -131,10 +138,16 @@ def _talking(app: App, output: _Output, signals: Signals) -> Iterator[None]:
         log.removeHandler(handler)
 
 
-def _greet(queue: Queue, options: WorkerOptions) -> None:
+def _greet(app: App, queue: Queue, options: WorkerOptions) -> None:
     if not queue.driver.shared:
         what = f"the connection {queue.name!r} lives in one process: what others push there does not reach this worker"
         click.echo(f"warning: {escaped(what)}", err=True)
+    elif not app.connections.store.shared:
+        what = (
+            "restart, pause, maintenance, unique jobs and limits hold in this process only: let `store` in the "
+            "configuration name a connection that processes share"
+        )
+        click.echo(f"warning: {what}", err=True)
     if 0 < queue.driver.retry_after <= options.timeout:
         what = (
             f"a job may run {options.timeout:g} s here, but comes back {queue.driver.retry_after:g} s after it was "
@@ -149,7 +162,8 @@ def _greet(queue: Queue, options: WorkerOptions) -> None:
 
 
 def _run_one(worker: Worker) -> tuple[bool, int]:
-    worker.run_next_job()
+    if worker.run_next_job() is None and (why := worker.reasons()):
+        logger.warning("the worker ends although jobs may wait: %s", why)
     return worker.errors > 0, 0
 
 

@@ -30,11 +30,32 @@ class Report(NamedTuple):
     delay: float | None = None
 
 
+class Note(NamedTuple):
+    """What a worker was told from outside."""
+
+    worker: str
+    connection: str
+    status: str
+    at: float
+    queue: str = ""
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """Say what it is about."""
+        return f"queue {self.queue}" if self.queue else _REASONS[self.reason]
+
+
+_REASONS = {"signal": "by a signal", "maintenance": "maintenance", "restart_signal": "told to restart"}
+
+
 class Style(Protocol):
     """How reports and warnings become lines."""
 
     def report(self, report: Report) -> Iterator[str]:
         """Write a job's begin or end."""
+
+    def note(self, note: Note) -> str:
+        """Write what the worker was told."""
 
     def warning(self, record: logging.LogRecord, at: float) -> Iterator[str]:
         """Write what qcore has to say beside that."""
@@ -63,6 +84,18 @@ class Json:
             timestamp=_iso(report.at),
             duration=None if report.duration is None else round(report.duration, 6),
             delay=report.delay,
+        )
+
+    def note(self, note: Note) -> str:
+        """Write what the worker was told."""
+        return _json(
+            level="info",
+            worker=note.worker,
+            connection=note.connection,
+            queue=note.queue,
+            status=note.status,
+            reason=note.reason,
+            timestamp=_iso(note.at),
         )
 
     def warning(self, record: logging.LogRecord, at: float) -> Iterator[str]:
@@ -139,6 +172,10 @@ class Plain(_ForPeople):
         yield f"{head} {verb}: {name}{self._in_brackets(report.error)}{details}"
         yield from self._traceback(report.error)
 
+    def note(self, note: Note) -> str:
+        """Write what the worker was told."""
+        return f"[{moment_text(note.at)}] {note.status.capitalize()}: {escaped(str(note))}"
+
 
 class Terminal(_ForPeople):
     """Lines for a terminal: time, job, dots, and what becomes of it at the right side."""
@@ -160,14 +197,20 @@ class Terminal(_ForPeople):
     def report(self, report: Report) -> Iterator[str]:
         """Write a job's begin or end."""
         word, colour = self._WORDS[report.status]
-        head, tail = self._head(report.delivery), self._tail(report)
-        taken = len("  2026-11-21 10:10:11 ") + len(head) + len(tail) + len(word) + 2
-        dots = "." * max(width() - taken, 3)
-        time = self._dressed(moment_text(report.at), "grey")
-        yield f"  {time} {head} {self._dressed(dots, 'grey')} {tail}{self._dressed(word, colour)}"
+        yield self._line(report.at, self._head(report.delivery), self._tail(report), word, colour)
         if report.error is not None:
             yield f"    {self._dressed(self._in_short(report.error), colour)}"
             yield from self._traceback(report.error)
+
+    def note(self, note: Note) -> str:
+        """Write what the worker was told."""
+        return self._line(note.at, escaped(str(note)), "", note.status.upper(), "yellow")
+
+    def _line(self, at: float, head: str, tail: str, word: str, colour: str) -> str:
+        taken = len("  2026-11-21 10:10:11 ") + len(head) + len(tail) + len(word) + 2
+        dots = "." * max(width() - taken, 3)
+        time = self._dressed(moment_text(at), "grey")
+        return f"  {time} {head} {self._dressed(dots, 'grey')} {tail}{self._dressed(word, colour)}"
 
     def _head(self, delivery: Delivery) -> str:
         name = escaped(delivery.name)

@@ -7,8 +7,22 @@ import os
 from typing import TYPE_CHECKING, TextIO
 
 from qcore.commands.terminal import has_colour
-from qcore.commands.work_lines import Json, Plain, Report, Terminal
-from qcore.events import JobEnded, JobFailed, JobLost, JobProcessed, JobProcessing, JobReleased, JobSkipped
+from qcore.commands.work_lines import Json, Note, Plain, Report, Terminal
+from qcore.events import (
+    JobEnded,
+    JobFailed,
+    JobLost,
+    JobProcessed,
+    JobProcessing,
+    JobReleased,
+    JobSkipped,
+    WorkerPausing,
+    WorkerQueuePaused,
+    WorkerQueueResumed,
+    WorkerResuming,
+    WorkerStopping,
+)
+from qcore.limits import StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +39,15 @@ _STATUS: dict[type[Event], str] = {
     JobReleased: "released",
     JobFailed: "failed",
     JobLost: "lost",
+}
+
+_Told = WorkerPausing | WorkerResuming | WorkerQueuePaused | WorkerQueueResumed | WorkerStopping
+_TOLD: dict[type[_Told], str] = {
+    WorkerPausing: "paused",
+    WorkerResuming: "resumed",
+    WorkerQueuePaused: "paused",
+    WorkerQueueResumed: "resumed",
+    WorkerStopping: "stopping",
 }
 
 
@@ -52,7 +75,7 @@ class Printer:
 
 
 def listen(app: App, style: Style, write: Callable[[str], None]) -> None:
-    """Write a line for every begin and end of a job."""
+    """Write a line for every begin and end of a job, and for what the worker is told from outside."""
 
     def hear(event: JobProcessing | JobEnded) -> None:
         for line in style.report(_reported(event, app.clock.now())):
@@ -60,6 +83,16 @@ def listen(app: App, style: Style, write: Callable[[str], None]) -> None:
 
     app.listen(JobProcessing, hear)
     app.listen(JobEnded, hear)
+
+    def hear_told(event: _Told) -> None:
+        # Of the reasons to stop only this one comes from outside and leaves no other trace.
+        if not isinstance(event, WorkerStopping) or event.reason == StopReason.RESTART.value:
+            queue, reason = getattr(event, "queue", ""), getattr(event, "reason", "")
+            status = _TOLD[type(event)]
+            write(style.note(Note(event.worker, event.connection, status, app.clock.now(), queue, reason)))
+
+    for told in _TOLD:
+        app.listen(told, hear_told)
 
 
 def _reported(event: JobProcessing | JobEnded, now: float) -> Report:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from qcore.clock import milliseconds
 from qcore.driver import NONE, Effects, Listed, Payload, Push, QueueCounts, Reservation, Settled
-from qcore.sql.records import keep_failed
+from qcore.sql.batch_records import count_step
+from qcore.sql.records import begun, keep_failed, push_all, push_row, push_within, unlock_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,23 +35,21 @@ class DatabaseDriver:
 
     def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
         """Store a payload, due in ``delay`` seconds."""
-        self.home.connection().changed(self.home.statements.push, **self._row(Push(queue, payload, delay)))
+        row = push_row(Push(queue, payload, delay), self._clock.now())
+        self.home.connection().changed(self.home.statements.push, **row)
 
     def bulk(self, pushes: Iterable[Push]) -> None:
         """Store all, in order, in one transaction."""
-        rows = [self._row(push) for push in pushes]
-        connection = self.home.connection()
+        connection, ready = self.home.connection(), list(pushes)
         with connection.transaction():
-            connection.many(self.home.statements.push, rows)
+            push_all(connection, self.home.statements, ready, self._clock.now())
 
-    def _row(self, push: Push) -> dict[str, object]:
-        return {
-            "uuid": push.payload.id,
-            "queue": push.queue,
-            "body": push.payload.body,
-            "due": self._due(push.delay),
-            "now": self._now(),
-        }
+    def push_locked(self, push: Push) -> str | None:
+        """Store a payload and take its lock; gives the owner of the lock when that refused the push."""
+        connection = self.home.connection()
+        self.home.sweep_keys_now_and_then(self._now())
+        with connection.transaction():
+            return push_within(connection, self.home.statements, push, self._clock.now())
 
     def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
         """Take the first due payload of the first queue that has one."""
@@ -98,17 +97,23 @@ class DatabaseDriver:
 
     def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
         """Remove a payload wherever it is, and apply ``effects`` in the same transaction."""
-        connection, statements = self.home.connection(), self.home.statements
-        if not effects.pushes and effects.failed is None:
+        connection = self.home.connection()
+        if effects == NONE:
             return self._remove(connection, reservation, only_last=only_last)
-        rows = [self._row(push) for push in effects.pushes]
         with connection.transaction():
             settled = self._remove(connection, reservation, only_last=only_last)
             if settled in {Settled.DONE, Settled.LATE}:
-                connection.many(statements.push, rows)
-                if effects.failed is not None:
-                    keep_failed(connection, statements, effects.failed)
+                self._apply(connection, effects)
         return settled
+
+    def _apply(self, connection: Connection, effects: Effects) -> None:
+        statements, now = self.home.statements, self._clock.now()
+        unlock_all(connection, statements, effects.unlocks)
+        push_all(connection, statements, effects.pushes, now)
+        if effects.batch is not None:
+            count_step(connection, statements, effects.batch, now)
+        if effects.failed is not None:
+            keep_failed(connection, statements, effects.failed)
 
     def _remove(self, connection: Connection, reservation: Reservation, *, only_last: bool) -> Settled:
         statements = self.home.statements
@@ -181,7 +186,7 @@ class DatabaseDriver:
         return min((first / 1000 for first in firsts if first is not None), default=None)
 
     def _now(self) -> int:
-        return -milliseconds(-self._clock.now())  # rounded down: an instant has come when all of it is over
+        return begun(self._clock.now())
 
     def _due(self, delay: float) -> int:
         # Without a delay it is due in this very millisecond; with one, never early.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qcore.clock import milliseconds
 from qcore.driver import NONE, Effects, Listed, Payload, Push, QueueCounts, Reservation, Settled
+from qcore.memory import due_at, timed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,11 +38,20 @@ class MemoryDriver:
 
     def bulk(self, pushes: Iterable[Push]) -> None:
         """Store all, in order."""
-        ready = [(queue, payload, self._due(delay)) for queue, payload, delay in pushes]
+        now = self._clock.now()
+        ready = [timed(push, now) for push in pushes]
         with self._lock:
             for each in ready:
-                self.home.push(*each)
+                self.home.push_timed(each)
             self.home.wake()
+
+    def push_locked(self, push: Push) -> str | None:
+        """Store a payload and take its lock; gives the owner of the lock when that refused the push."""
+        ready = timed(push, self._clock.now())
+        with self._lock:
+            holder = self.home.push_timed(ready)
+            self.home.wake()
+            return holder
 
     def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
         """Take the first due payload of the first queue that has one."""
@@ -96,13 +106,20 @@ class MemoryDriver:
 
     def _remove_with(self, entry: Entry, effects: Effects) -> None:
         # What can raise (a delay that is not a number) comes before the first change.
-        ready = [(queue, payload, self._due(delay)) for queue, payload, delay in effects.pushes]
-        self.home.remove(entry)
+        now, home = self._clock.now(), self.home
+        counted = None if effects.batch is None else home.count(effects.batch)
+        pushes = effects.pushes if counted is None else effects.pushes + counted.pushes
+        ready = [timed(push, now) for push in pushes]
+        home.remove(entry)
+        for unlock in effects.unlocks:
+            home.unlock(unlock)
+        if counted is not None:
+            home.keep_counted(counted)
         for each in ready:
-            self.home.push(*each)
+            home.push_timed(each)
         if effects.failed is not None:
-            self.home.keep_failed(effects.failed)
-        self.home.wake()
+            home.keep_failed(effects.failed)
+        home.wake()
 
     def release(self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = "") -> Settled:
         """Give a reserved payload back, due in ``delay`` seconds."""
@@ -180,9 +197,7 @@ class MemoryDriver:
             return min(firsts) / 1000 if firsts else None
 
     def _due(self, delay: float) -> int:
-        now = self._clock.now()
-        # Without a delay it is due in this very millisecond; with one, never early.
-        return round(now * 1_000_000) // 1000 if delay <= 0 else milliseconds(now + delay)
+        return due_at(self._clock.now(), delay)
 
 
 def _state(entry: Entry, now: int) -> str:

@@ -6,7 +6,7 @@ import atexit
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
 from qcore.sql.trouble import explained
@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from qcore.sql.statement import Statement
 
 Row = tuple[Any, ...]
+
+
+class Runs(Protocol):
+    """Where statements are run: on a connection of qcore, or in a transaction that somebody else began and ends."""
+
+    def rows(self, statement: Statement, **inputs: object) -> list[Row]:
+        """Run a statement and fetch all that it returns."""
+
+    def changed(self, statement: Statement, **inputs: object) -> int:
+        """Run a statement and say how many rows it changed."""
+
+    def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> int:
+        """Run a statement once for each set of inputs, and say how many rows that changed."""
 
 
 class Connection:
@@ -49,9 +62,10 @@ class Connection:
         _, count = self._run(statement.sql, [inputs[name] for name in statement.inputs])
         return count
 
-    def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> None:
-        """Run a statement once for each set of inputs."""
-        self._run(statement.sql, [[each[name] for name in statement.inputs] for each in inputs], many=True)
+    def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> int:
+        """Run a statement once for each set of inputs, and say how many rows that changed."""
+        _, count = self._run(statement.sql, [[each[name] for name in statement.inputs] for each in inputs], many=True)
+        return count
 
     def say(self, sql: str) -> list[Row]:
         """Run plain SQL without inputs."""

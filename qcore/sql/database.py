@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _LOG_BYTES = 4 << 20
 """What the write-ahead log shrinks to after a large bulk."""
 
+_SWEEP_EVERY = 1000
+"""Writes of keys between two sweeps of those whose time is over."""
+
 _SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 
@@ -46,6 +49,7 @@ class Database:
         self._local = threading.local()
         self._opened: WeakSet[Connection] = WeakSet()
         self._checked = False
+        self._keys_written = 0
         self._file_id: int | None = None
 
     @cached_property
@@ -71,6 +75,12 @@ class Database:
             self._local.held = held
         return held
 
+    def sweep_keys_now_and_then(self, now: int) -> None:
+        """Call it for each key that is written; ``now`` is in milliseconds since 1970."""
+        self._keys_written += 1
+        if self._keys_written % _SWEEP_EVERY == 0:
+            self.connection().changed(self.statements.sweep_keys, now=now)
+
     def close(self) -> None:
         """Close the connections of all threads of this process. The next use opens them again."""
         for connection in list(self._opened):
@@ -93,7 +103,10 @@ class Database:
             return None
 
     def create_all(self) -> None:
-        """Make the tables that are missing. Several processes may do so at once."""
+        """Make the tables that are missing, also those that an older qcore did not have.
+
+        Several processes may do so at once.
+        """
         from qcore.sql.sqlite_text import CREATION
 
         connection = self._open()
@@ -109,12 +122,14 @@ class Database:
             if not self._create:
                 raise missing_tables(str(self.path))
             self.create_all()
-        [(version,)] = connection.say("SELECT MAX(version) FROM qcore_schema")
-        if version is None:  # the process that made the tables did not come as far as to stamp them
-            self.create_all()
-            version = VERSION
+        # Without a version, the process that made the tables did not come as far as to stamp them.
+        [(version,)] = connection.say("SELECT COALESCE(MAX(version), 0) FROM qcore_schema")
         if version > VERSION:
             raise DriverError(f"{self.path} was made by a newer qcore (tables {version}, known {VERSION}): upgrade")
+        if version < VERSION:
+            if not self._create:
+                raise missing_tables(str(self.path))
+            self.create_all()
         self._checked = True
 
     def _open(self) -> Connection:

@@ -1,7 +1,7 @@
 """Writes ``sqlite_text.py``: the statements and tables of SQLite as SQLAlchemy compiles them.
 
-``python -m qcore.sql.generate`` after a change of ``statements.py`` or ``tables.py``; a test fails when the text
-is not the one that would be written.
+``python -m qcore.sql.generate`` after a change of ``statements.py``, ``batch_statements.py`` or ``tables.py``; a test
+fails when the text is not the one that would be written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _QUEUES = 8
 def text() -> str:
     """Give what the file shall say."""
     statements = Statements(sqlite.dialect(paramstyle="qmark"))
-    names = sorted(name for name, kind in vars(Statements).items() if isinstance(kind, cached_property))
+    names = sorted(
+        name for kind in Statements.__mro__ for name, value in vars(kind).items() if isinstance(value, cached_property)
+    )
     parts = [
         _HEAD,
         f"VERSION = {VERSION}\n",
@@ -49,7 +51,9 @@ def _tuple(items: Iterable[str]) -> str:
     return "(\n" + "".join(f"{item},\n" for item in items) + ")"
 
 
-_HEAD = '''"""What ``statements.py`` and ``tables.py`` say, compiled for SQLite. Generated, not edited.
+_HEAD = '''"""What ``statements.py``, ``batch_statements.py`` and ``tables.py`` say, compiled for SQLite.
+
+Generated, not edited.
 
 Importing SQLAlchemy takes longer than all else that a worker on SQLite does before its first job.
 Written by ``python -m qcore.sql.generate``.

@@ -1,19 +1,91 @@
-"""Writing a failed job, alone or in the transaction that deletes its payload."""
+"""Writing payloads with their locks, and failed jobs: alone, or in the transaction of something else."""
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
+from qcore.clock import milliseconds
+from qcore.driver import LockRule, pending
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from qcore.driver import Lock, Push, Unlock
     from qcore.failed import FailedJob
-    from qcore.sql.connection import Connection
+    from qcore.sql.connection import Runs
     from qcore.sql.statements import Statements
 
 
-def keep_failed(connection: Connection, statements: Statements, record: FailedJob) -> None:
+def begun(now: float) -> int:
+    """Give an instant in whole milliseconds, rounded down: it has come when all of it is over."""
+    return -milliseconds(-now)
+
+
+def push_row(push: Push, now: float) -> dict[str, object]:
+    """Give the inputs of ``statements.push`` for a payload that is stored ``now``, in seconds since 1970."""
+    today = begun(now)
+    return {
+        "uuid": push.payload.id,
+        "queue": push.queue,
+        "body": push.payload.body,
+        # Without a delay it is due in this very millisecond; with one, never early.
+        "due": today if push.delay <= 0 else milliseconds(now + push.delay),
+        "now": today,
+    }
+
+
+def push_within(runs: Runs, statements: Statements, push: Push, now: float) -> str | None:
+    """Store a payload and take its lock, inside an open transaction; ``now`` is in seconds since 1970.
+
+    Gives the owner that holds the lock when that refused the push. What cannot be written raises before the first
+    statement. It writes before it reads: a transaction that read first may be refused the write lock.
+    """
+    row, lock = push_row(push, now), push.lock
+    taking = {} if lock is None else _lock_row(lock, now)
+    if not runs.changed(statements.push, **row) or lock is None:
+        return None  # without a lock, or a live id: its lock was taken with its first push
+    if runs.changed(statements.take_lock, **taking) or lock.rule is LockRule.SHARE:
+        return None
+    if lock.rule is LockRule.REPLACE:
+        runs.changed(statements.put_key, key=lock.key, value=lock.owner, end=taking["end"])
+        return None
+    [(holder, _)] = runs.rows(statements.get_key, key=lock.key, now=taking["now"])
+    runs.changed(statements.take_back, uuid=push.payload.id)
+    return str(holder)
+
+
+def push_all(runs: Runs, statements: Statements, pushes: Iterable[Push], now: float) -> set[str]:
+    """Store payloads in their order, inside an open transaction; gives the ids of those that their locks refused."""
+    refused = set()
+    for locked, group in groupby(pushes, lambda push: push.lock is not None):
+        if not locked:
+            runs.many(statements.push, [push_row(push, now) for push in group])
+            continue
+        refused |= {push.payload.id for push in group if push_within(runs, statements, push, now) is not None}
+    return refused
+
+
+def unlock_all(runs: Runs, statements: Statements, unlocks: Iterable[Unlock]) -> None:
+    """Free locks, unless they are in other hands."""
+    for key, owner in unlocks:
+        runs.changed(statements.unlock, key=key, owner=owner, waiting=pending(owner))
+
+
+def _lock_row(lock: Lock, now: float) -> dict[str, object]:
+    return {
+        "key": lock.key,
+        "owner": lock.owner,
+        "waiting": pending(lock.owner),
+        "end": None if lock.ttl is None else milliseconds(now + lock.ttl),
+        "now": begun(now),
+    }
+
+
+def keep_failed(runs: Runs, statements: Statements, record: FailedJob) -> None:
     """Keep a failed job under the next number, in place of an older record. Call it inside a transaction."""
-    connection.changed(statements.forget_failed, uuid=record.payload.id)
-    connection.changed(
+    runs.changed(statements.forget_failed, uuid=record.payload.id)
+    runs.changed(
         statements.keep_failed,
         uuid=record.payload.id,
         connection=record.connection,

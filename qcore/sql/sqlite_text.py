@@ -1,4 +1,6 @@
-"""What ``statements.py`` and ``tables.py`` say, compiled for SQLite. Generated, not edited.
+"""What ``statements.py``, ``batch_statements.py`` and ``tables.py`` say, compiled for SQLite.
+
+Generated, not edited.
 
 Importing SQLAlchemy takes longer than all else that a worker on SQLite does before its first job.
 Written by ``python -m qcore.sql.generate``.
@@ -7,16 +9,21 @@ Written by ``python -m qcore.sql.generate``.
 
 from qcore.sql.statement import Statement
 
-VERSION = 1
+VERSION = 2
 
 CREATION = (
+'CREATE TABLE IF NOT EXISTS qcore_batch_members (\n\tbatch_id VARCHAR(190) NOT NULL, \n\tmember VARCHAR(190) NOT NULL, \n\tstate VARCHAR(1) NOT NULL, \n\tposition BIGINT NOT NULL, \n\tPRIMARY KEY (batch_id, member)\n)\n WITHOUT ROWID',
+'CREATE INDEX IF NOT EXISTS qcore_batch_members_state ON qcore_batch_members (batch_id, state, position)',
+'CREATE TABLE IF NOT EXISTS qcore_batches (\n\tid VARCHAR(190) NOT NULL, \n\tname TEXT NOT NULL, \n\tconnection VARCHAR(190) NOT NULL, \n\tqueue VARCHAR(190) NOT NULL, \n\tcreated_at DOUBLE NOT NULL, \n\toptions TEXT NOT NULL, \n\ttotal BIGINT NOT NULL, \n\tpending BIGINT NOT NULL, \n\tfailed BIGINT NOT NULL, \n\tdropped BIGINT NOT NULL, \n\tadding INTEGER NOT NULL, \n\tcancelled_at DOUBLE, \n\tcancelled_by VARCHAR(20) NOT NULL, \n\tfinished_at DOUBLE, \n\tfailure TEXT NOT NULL, \n\tfired VARCHAR(20) NOT NULL, \n\tpositions BIGINT NOT NULL, \n\tPRIMARY KEY (id)\n)',
+'CREATE INDEX IF NOT EXISTS qcore_batches_newest ON qcore_batches (created_at, id)',
 'CREATE TABLE IF NOT EXISTS qcore_failed_jobs (\n\tnumber INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, \n\tuuid VARCHAR(190) NOT NULL, \n\tconnection VARCHAR(190) NOT NULL, \n\tqueue VARCHAR(190) NOT NULL, \n\tbody BLOB NOT NULL, \n\texception TEXT NOT NULL, \n\tfailed_at DOUBLE NOT NULL, \n\tUNIQUE (uuid)\n)',
 'CREATE TABLE IF NOT EXISTS qcore_jobs (\n\tid INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, \n\tuuid VARCHAR(190) NOT NULL, \n\tqueue VARCHAR(190) NOT NULL, \n\tbody BLOB NOT NULL, \n\tattempts BIGINT NOT NULL, \n\ttoken BIGINT NOT NULL, \n\tverdict TEXT NOT NULL, \n\tavailable_at BIGINT NOT NULL, \n\treserved_at BIGINT, \n\tcreated_at BIGINT NOT NULL, \n\tUNIQUE (uuid)\n)',
 'CREATE INDEX IF NOT EXISTS qcore_jobs_due ON qcore_jobs (queue, available_at, id)',
 'CREATE TABLE IF NOT EXISTS qcore_keys (\n\t"key" VARCHAR(255) NOT NULL, \n\tvalue TEXT NOT NULL, \n\texpires_at BIGINT, \n\tPRIMARY KEY ("key")\n)',
 'CREATE INDEX IF NOT EXISTS ix_qcore_keys_expires_at ON qcore_keys (expires_at)',
 'CREATE TABLE IF NOT EXISTS qcore_schema (\n\tversion INTEGER NOT NULL, \n\tPRIMARY KEY (version)\n)',
-'INSERT INTO qcore_schema (version) SELECT 1 FROM (SELECT COUNT(*) AS known FROM qcore_schema) AS had WHERE had.known = 0',
+'UPDATE qcore_schema SET version = 2 WHERE version < 2',
+'INSERT INTO qcore_schema (version) SELECT 2 FROM (SELECT COUNT(*) AS known FROM qcore_schema) AS had WHERE had.known = 0',
 )
 
 _RESERVE = (
@@ -58,13 +65,33 @@ add_key = Statement(
     'INSERT INTO qcore_keys ("key", value, expires_at) VALUES (?, ?, ?) ON CONFLICT ("key") DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at WHERE qcore_keys.expires_at <= ?',
     ('key', 'value', 'end', 'now'),
 )
+add_member = Statement(
+    "INSERT INTO qcore_batch_members (batch_id, member, state, position) VALUES (?, ?, 'p', ?) ON CONFLICT (batch_id, member) DO NOTHING",
+    ('batch', 'member', 'position'),
+)
+cancel_batch = Statement(
+    "UPDATE qcore_batches SET cancelled_at=?, cancelled_by='request' WHERE qcore_batches.id = ? AND qcore_batches.cancelled_at IS NULL AND qcore_batches.finished_at IS NULL",
+    ('at', 'batch'),
+)
+change_member = Statement(
+    'UPDATE qcore_batch_members SET state=? WHERE qcore_batch_members.batch_id = ? AND qcore_batch_members.member = ?',
+    ('state', 'batch', 'member'),
+)
 clear = Statement(
     'DELETE FROM qcore_jobs WHERE qcore_jobs.queue = ?',
     ('queue',),
 )
+count_batch = Statement(
+    'UPDATE qcore_batches SET total=?, pending=?, failed=?, dropped=?, adding=?, cancelled_at=?, cancelled_by=?, finished_at=?, failure=?, fired=? WHERE qcore_batches.id = ?',
+    ('total', 'pending', 'failed', 'dropped', 'adding', 'cancelled_at', 'cancelled_by', 'finished_at', 'failure', 'fired', 'batch'),
+)
 counts = Statement(
     'SELECT qcore_jobs.queue, count(CASE WHEN (qcore_jobs.available_at <= ?) THEN 1 END) AS count_1, count(CASE WHEN (qcore_jobs.available_at > ? AND qcore_jobs.reserved_at IS NULL) THEN 1 END) AS count_2, count(CASE WHEN (qcore_jobs.available_at > ? AND qcore_jobs.reserved_at IS NOT NULL) THEN 1 END) AS count_3, min(CASE WHEN (qcore_jobs.available_at <= ?) THEN qcore_jobs.available_at END) AS min_1 FROM qcore_jobs GROUP BY qcore_jobs.queue ORDER BY qcore_jobs.queue',
     ('now', 'now', 'now', 'now'),
+)
+create_batch = Statement(
+    'INSERT INTO qcore_batches (id, name, connection, queue, created_at, options, total, pending, failed, dropped, adding, cancelled_at, cancelled_by, finished_at, failure, fired, positions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (id) DO NOTHING',
+    ('id', 'name', 'connection', 'queue', 'created_at', 'options', 'total', 'pending', 'failed', 'dropped', 'adding', 'cancelled_at', 'cancelled_by', 'finished_at', 'failure', 'fired'),
 )
 delete = Statement(
     'DELETE FROM qcore_jobs WHERE qcore_jobs.id = ? RETURNING token',
@@ -78,6 +105,10 @@ extend = Statement(
     'UPDATE qcore_jobs SET available_at=? WHERE qcore_jobs.id = ? AND qcore_jobs.token = ? AND qcore_jobs.reserved_at IS NOT NULL',
     ('lease_end', 'row', 'token'),
 )
+find_batch = Statement(
+    'SELECT qcore_batches.id, qcore_batches.name, qcore_batches.connection, qcore_batches.queue, qcore_batches.created_at, qcore_batches.options, qcore_batches.total, qcore_batches.pending, qcore_batches.failed, qcore_batches.dropped, qcore_batches.adding, qcore_batches.cancelled_at, qcore_batches.cancelled_by, qcore_batches.finished_at, qcore_batches.failure, qcore_batches.fired FROM qcore_batches WHERE qcore_batches.id = ?',
+    ('batch',),
+)
 find_failed = Statement(
     'SELECT CAST(qcore_failed_jobs.uuid AS VARCHAR) AS uuid, CAST(qcore_failed_jobs.body AS BLOB) AS body, qcore_failed_jobs.connection, qcore_failed_jobs.queue, qcore_failed_jobs.exception, qcore_failed_jobs.failed_at, qcore_failed_jobs.number FROM qcore_failed_jobs WHERE qcore_failed_jobs.uuid = ?',
     ('uuid',),
@@ -89,6 +120,10 @@ flush_failed = Statement(
 flush_failed_before = Statement(
     'DELETE FROM qcore_failed_jobs WHERE qcore_failed_jobs.failed_at <= ?',
     ('before',),
+)
+forget_batch = Statement(
+    'DELETE FROM qcore_batches WHERE qcore_batches.id = ?',
+    ('batch',),
 )
 forget_failed = Statement(
     'DELETE FROM qcore_failed_jobs WHERE qcore_failed_jobs.uuid = ?',
@@ -106,9 +141,25 @@ forget_key_with = Statement(
     'DELETE FROM qcore_keys WHERE qcore_keys."key" = ? AND qcore_keys.value = ? AND (qcore_keys.expires_at IS NULL OR qcore_keys.expires_at > ?)',
     ('key', 'value', 'now'),
 )
+forget_member = Statement(
+    'DELETE FROM qcore_batch_members WHERE qcore_batch_members.batch_id = ? AND qcore_batch_members.member = ?',
+    ('batch', 'member'),
+)
+forget_members = Statement(
+    'DELETE FROM qcore_batch_members WHERE qcore_batch_members.batch_id = ?',
+    ('batch',),
+)
+forget_old_batch = Statement(
+    'DELETE FROM qcore_batches WHERE qcore_batches.id = ? AND (qcore_batches.finished_at <= ? OR qcore_batches.finished_at IS NULL AND qcore_batches.created_at <= ? OR qcore_batches.cancelled_at IS NOT NULL AND qcore_batches.created_at <= ?)',
+    ('batch', 'finished', 'unfinished', 'cancelled'),
+)
 get_key = Statement(
     'SELECT qcore_keys.value, qcore_keys.expires_at FROM qcore_keys WHERE qcore_keys."key" = ? AND (qcore_keys.expires_at IS NULL OR qcore_keys.expires_at > ?)',
     ('key', 'now'),
+)
+give_positions = Statement(
+    'UPDATE qcore_batches SET positions=(qcore_batches.positions + ?) WHERE qcore_batches.id = ? RETURNING id, name, connection, queue, created_at, options, total, pending, failed, dropped, adding, cancelled_at, cancelled_by, finished_at, failure, fired, positions',
+    ('count', 'batch'),
 )
 is_live = Statement(
     'SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.uuid = ?',
@@ -118,6 +169,10 @@ keep_failed = Statement(
     'INSERT INTO qcore_failed_jobs (uuid, connection, queue, body, exception, failed_at) VALUES (?, ?, ?, ?, ?, ?)',
     ('uuid', 'connection', 'queue', 'body', 'exception', 'failed_at'),
 )
+list_batches = Statement(
+    'SELECT qcore_batches.id, qcore_batches.name, qcore_batches.connection, qcore_batches.queue, qcore_batches.created_at, qcore_batches.options, qcore_batches.total, qcore_batches.pending, qcore_batches.failed, qcore_batches.dropped, qcore_batches.adding, qcore_batches.cancelled_at, qcore_batches.cancelled_by, qcore_batches.finished_at, qcore_batches.failure, qcore_batches.fired FROM qcore_batches ORDER BY qcore_batches.created_at DESC, qcore_batches.id DESC LIMIT ? OFFSET 0',
+    ('most',),
+)
 list_failed = Statement(
     'SELECT CAST(qcore_failed_jobs.uuid AS VARCHAR) AS uuid, CAST(qcore_failed_jobs.body AS BLOB) AS body, qcore_failed_jobs.connection, qcore_failed_jobs.queue, qcore_failed_jobs.exception, qcore_failed_jobs.failed_at, qcore_failed_jobs.number FROM qcore_failed_jobs ORDER BY qcore_failed_jobs.number DESC',
     (),
@@ -126,9 +181,25 @@ list_failed_of = Statement(
     'SELECT CAST(qcore_failed_jobs.uuid AS VARCHAR) AS uuid, CAST(qcore_failed_jobs.body AS BLOB) AS body, qcore_failed_jobs.connection, qcore_failed_jobs.queue, qcore_failed_jobs.exception, qcore_failed_jobs.failed_at, qcore_failed_jobs.number FROM qcore_failed_jobs WHERE qcore_failed_jobs.queue = ? ORDER BY qcore_failed_jobs.number DESC',
     ('queue',),
 )
+list_members = Statement(
+    'SELECT qcore_batch_members.member FROM qcore_batch_members WHERE qcore_batch_members.batch_id = ? AND qcore_batch_members.state = ? ORDER BY qcore_batch_members.position LIMIT ? OFFSET 0',
+    ('batch', 'state', 'most'),
+)
+list_old_batches = Statement(
+    'SELECT qcore_batches.id FROM qcore_batches WHERE qcore_batches.finished_at <= ? OR qcore_batches.finished_at IS NULL AND qcore_batches.created_at <= ? OR qcore_batches.cancelled_at IS NOT NULL AND qcore_batches.created_at <= ?',
+    ('finished', 'unfinished', 'cancelled'),
+)
 listed = Statement(
     'SELECT CAST(qcore_jobs.uuid AS VARCHAR) AS uuid, CAST(qcore_jobs.body AS BLOB) AS body, qcore_jobs.attempts, qcore_jobs.reserved_at, qcore_jobs.available_at FROM qcore_jobs WHERE qcore_jobs.queue = ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT ? OFFSET 0',
     ('queue', 'most'),
+)
+member_state = Statement(
+    'SELECT qcore_batch_members.state FROM qcore_batch_members WHERE qcore_batch_members.batch_id = ? AND qcore_batch_members.member = ?',
+    ('batch', 'member'),
+)
+members_from = Statement(
+    'SELECT qcore_batch_members.member FROM qcore_batch_members WHERE qcore_batch_members.batch_id = ? AND qcore_batch_members.position >= ? ORDER BY qcore_batch_members.position',
+    ('batch', 'first'),
 )
 next_due = Statement(
     'SELECT min(qcore_jobs.available_at) AS min_1 FROM qcore_jobs WHERE qcore_jobs.queue = ?',
@@ -146,6 +217,10 @@ release = Statement(
     'UPDATE qcore_jobs SET attempts=(qcore_jobs.attempts - ?), verdict=?, available_at=?, reserved_at=NULL WHERE qcore_jobs.id = ? AND qcore_jobs.token = ? AND qcore_jobs.reserved_at IS NOT NULL',
     ('returned', 'note', 'due', 'row', 'token'),
 )
+revive_batch = Statement(
+    "UPDATE qcore_batches SET cancelled_at=NULL, cancelled_by='' WHERE qcore_batches.id = ? AND qcore_batches.cancelled_by = 'failure'",
+    ('batch',),
+)
 size = Statement(
     'SELECT count(*) AS count_1 FROM qcore_jobs WHERE qcore_jobs.queue = ?',
     ('queue',),
@@ -153,6 +228,18 @@ size = Statement(
 sweep_keys = Statement(
     'DELETE FROM qcore_keys WHERE qcore_keys.expires_at <= ?',
     ('now',),
+)
+take_back = Statement(
+    'DELETE FROM qcore_jobs WHERE qcore_jobs.uuid = ?',
+    ('uuid',),
+)
+take_lock = Statement(
+    'INSERT INTO qcore_keys ("key", value, expires_at) VALUES (?, ?, ?) ON CONFLICT ("key") DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at WHERE qcore_keys.expires_at <= ? OR qcore_keys.value = ? OR qcore_keys.value = ? OR substr(qcore_keys.value, 1, 8) != \'pending:\' AND NOT (EXISTS (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.uuid = qcore_keys.value))',
+    ('key', 'owner', 'end', 'now', 'owner', 'waiting'),
+)
+unlock = Statement(
+    'DELETE FROM qcore_keys WHERE qcore_keys."key" = ? AND (qcore_keys.value = ? OR qcore_keys.value = ?)',
+    ('key', 'owner', 'waiting'),
 )
 
 

@@ -8,19 +8,20 @@ itself imported only when a database is first used.
 from __future__ import annotations
 
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     ColumnElement,
     LargeBinary,
     String,
-    bindparam,
+    and_,
     case,
     cast,
     delete,
     func,
     insert,
     literal_column,
+    not_,
     null,
     or_,
     select,
@@ -28,39 +29,35 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from qcore.sql.statement import Statement
+from qcore.driver import pending
+from qcore.sql.batch_statements import BatchStatements
+from qcore.sql.compiled import given
 from qcore.sql.tables import failed_jobs, jobs, keys
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
-    from sqlalchemy.sql.elements import ClauseElement
+
+    from qcore.sql.statement import Statement
 
 _FIRST_TOKEN = jobs.c.id * literal_column(str(1 << 24))
 """Tokens of a row start here. A row number is never used twice, so they never repeat for an id."""
 
 
-def given(name: str) -> Any:  # noqa: ANN401 - SQLAlchemy takes its type from the column beside it
-    """Stand for an input."""
-    return bindparam(name)
-
+_PENDING = pending("")
 
 _BODY = cast(jobs.c.body, LargeBinary)
 """SQLite keeps what it is given: a body that somebody wrote by hand, as text, shall come as bytes like the others."""
 
 
-class Statements:
-    """The statements for SQLite. Each is compiled when it is first used.
+class Statements(BatchStatements):
+    """The statements for SQLite.
 
-    All instants are whole milliseconds since 1970.
+    Instants of jobs and keys are whole milliseconds since 1970.
     """
 
     def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
+        super().__init__(dialect)
         self.reserve = cache(self._reserve)
-
-    def _compiled(self, clause: ClauseElement) -> Statement:
-        compiled: Any = clause.compile(dialect=self._dialect)
-        return Statement(compiled.string, tuple(compiled.positiontup))
 
     # jobs
 
@@ -115,6 +112,11 @@ class Statements:
     def delete_last(self) -> Statement:
         """Inputs: row, token. Returns the newest token, if that one still holds the row."""
         return self._compiled(delete(jobs).where(*_held()).returning(jobs.c.token))
+
+    @cached_property
+    def take_back(self) -> Statement:
+        """Inputs: uuid. For a payload that was stored in this very transaction."""
+        return self._compiled(delete(jobs).where(jobs.c.uuid == given("uuid")))
 
     @cached_property
     def release(self) -> Statement:
@@ -258,6 +260,30 @@ class Statements:
         )
 
     @cached_property
+    def take_lock(self) -> Statement:
+        """Inputs: key, owner, waiting (its owner while its payload waits for a commit), end (or None), now.
+
+        Changes nothing while somebody else holds the lock whose payload is live or waits for a commit.
+        """
+        row = sqlite_insert(keys).values(key=given("key"), value=given("owner"), expires_at=given("end"))
+        # By its written name: SQLAlchemy would put a second table of keys into the subquery.
+        is_live = select(jobs.c.id).where(jobs.c.uuid == literal_column("qcore_keys.value")).exists()
+        waits = func.substr(keys.c.value, literal_column("1"), literal_column(str(len(_PENDING)))) == _written(_PENDING)
+        free = or_(keys.c.expires_at <= given("now"), _is_of_owner(), and_(not_(waits), not_(is_live)))
+        return self._compiled(
+            row.on_conflict_do_update(
+                index_elements=["key"],
+                set_={"value": row.excluded.value, "expires_at": row.excluded.expires_at},
+                where=free,
+            )
+        )
+
+    @cached_property
+    def unlock(self) -> Statement:
+        """Inputs: key, owner, waiting."""
+        return self._compiled(delete(keys).where(keys.c.key == given("key"), _is_of_owner()))
+
+    @cached_property
     def forget_key(self) -> Statement:
         """Inputs: key, now."""
         return self._compiled(delete(keys).where(keys.c.key == given("key"), _alive()))
@@ -287,6 +313,14 @@ _FAILED = select(
 
 def _held() -> tuple[ColumnElement[bool], ...]:
     return jobs.c.id == given("row"), jobs.c.token == given("token"), jobs.c.reserved_at.is_not(None)
+
+
+def _is_of_owner() -> ColumnElement[bool]:
+    return or_(keys.c.value == given("owner"), keys.c.value == given("waiting"))
+
+
+def _written(text: str) -> ColumnElement[str]:
+    return literal_column(f"'{text}'", String)
 
 
 def _alive() -> ColumnElement[bool]:

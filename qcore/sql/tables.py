@@ -30,8 +30,8 @@ _DIALECTS = {
     "mariadb": "mariadb+pymysql://",
 }
 
-VERSION = 1
-"""Of the tables below; ``qcore_schema`` holds the one a database was made with."""
+VERSION = 2
+"""Of the tables below; ``qcore_schema`` holds the one that a database has. 2 added batches."""
 
 # MySQL and MariaDB pick LONGBLOB and LONGTEXT by this length.
 _bytes = LargeBinary(2**24)
@@ -90,11 +90,50 @@ keys = Table(
     Column("expires_at", BigInteger, index=True),
 )
 
+batches = Table(
+    "qcore_batches",
+    metadata,
+    Column("id", _exact(190), primary_key=True),
+    Column("name", _text, nullable=False),
+    Column("connection", _exact(190), nullable=False),
+    Column("queue", _exact(190), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("options", _text, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("pending", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
+    Column("adding", Integer, nullable=False),
+    Column("cancelled_at", Double),
+    Column("cancelled_by", String(20), nullable=False),
+    Column("finished_at", Double),
+    Column("failure", _text, nullable=False),
+    Column("fired", String(20), nullable=False),
+    # How many positions of members were given out.
+    Column("positions", BigInteger, nullable=False),
+    Index("qcore_batches_newest", "created_at", "id"),
+)
+
+batch_members = Table(
+    "qcore_batch_members",
+    metadata,
+    Column("batch_id", _exact(190), primary_key=True),
+    Column("member", _exact(190), primary_key=True),
+    Column("state", String(1), nullable=False),
+    # In the order in which they were added, with gaps.
+    Column("position", BigInteger, nullable=False),
+    Index("qcore_batch_members_state", "batch_id", "state", "position"),
+    sqlite_with_rowid=False,
+)
+
 schema = Table("qcore_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
 
 
 def creation(dialect_name: str) -> list[str]:
-    """List the statements that make the tables; where they exist, only MySQL minds (its indexes)."""
+    """List the statements that make the tables, or those that an older version lacks.
+
+    Where all exist, only MySQL minds (its indexes).
+    """
     if dialect_name not in _DIALECTS:
         raise UnsupportedError(f"no tables for {dialect_name!r}: choose one of {', '.join(_DIALECTS)}")
     dialect = make_url(_DIALECTS[dialect_name]).get_dialect()()
@@ -103,9 +142,10 @@ def creation(dialect_name: str) -> list[str]:
     for table in metadata.sorted_tables:
         made.append(CreateTable(table, if_not_exists=True))
         made += [CreateIndex(index, if_not_exists=can_skip) for index in table.indexes]
-    return [*(str(each.compile(dialect=dialect)).strip() for each in made), _STAMP]
+    return [*(str(each.compile(dialect=dialect)).strip() for each in made), _STAMP_AGAIN, _STAMP]
 
 
+_STAMP_AGAIN = f"UPDATE qcore_schema SET version = {VERSION} WHERE version < {VERSION}"  # noqa: S608 - our own constant
 _STAMP = (
     f"INSERT INTO qcore_schema (version) SELECT {VERSION} "  # noqa: S608 - our own constant
     "FROM (SELECT COUNT(*) AS known FROM qcore_schema) AS had WHERE had.known = 0"

@@ -8,14 +8,11 @@ from qcore.clock import milliseconds
 from qcore.driver import Payload
 from qcore.errors import DriverError
 from qcore.failed import FailedJob
-from qcore.sql.records import keep_failed
+from qcore.sql.records import begun, keep_failed
 
 if TYPE_CHECKING:
     from qcore.clock import Clock
     from qcore.sql import Database
-
-_SWEEP_EVERY = 1000
-"""Writes of keys between two sweeps of those whose time is over."""
 
 
 class DatabaseFailedStore:
@@ -74,7 +71,6 @@ class DatabaseStore:
         """Use the tables of ``home``; the time of keys runs on ``clock``."""
         self.home = home
         self._clock = clock
-        self._writes = 0
 
     def get(self, key: str) -> str | None:
         """Read a value; None when there is none or its time is over."""
@@ -83,19 +79,19 @@ class DatabaseStore:
 
     def put(self, key: str, value: str, *, ttl: float | None = None) -> None:
         """Write a value, whatever was there."""
-        self._sweep_now_and_then()
+        self.home.sweep_keys_now_and_then(self._now())
         self.home.connection().changed(self.home.statements.put_key, key=key, value=value, end=self._end(ttl))
 
     def add(self, key: str, value: str, *, ttl: float | None = None) -> bool:
         """Write a value only when the key is free, in one atomic step; False when it is taken."""
-        self._sweep_now_and_then()
+        self.home.sweep_keys_now_and_then(self._now())
         statement = self.home.statements.add_key
         inputs = {"key": key, "value": value, "end": self._end(ttl), "now": self._now()}
         return self.home.connection().changed(statement, **inputs) > 0
 
     def increment(self, key: str, *, by: int = 1, ttl: float | None = None) -> int:
         """Add to a counter and return it, in one atomic step. A new counter starts at 0 and gets ``ttl``."""
-        self._sweep_now_and_then()
+        self.home.sweep_keys_now_and_then(self._now())
         connection, statements = self.home.connection(), self.home.statements
         with connection.transaction():
             rows = connection.rows(statements.get_key, key=key, now=self._now())
@@ -114,13 +110,8 @@ class DatabaseStore:
             return connection.changed(statements.forget_key, key=key, now=self._now()) > 0
         return connection.changed(statements.forget_key_with, key=key, value=value, now=self._now()) > 0
 
-    def _sweep_now_and_then(self) -> None:
-        self._writes += 1
-        if self._writes % _SWEEP_EVERY == 0:
-            self.home.connection().changed(self.home.statements.sweep_keys, now=self._now())
-
     def _now(self) -> int:
-        return -milliseconds(-self._clock.now())  # rounded down: an instant has come when all of it is over
+        return begun(self._clock.now())
 
     def _end(self, ttl: float | None) -> int | None:
         return None if ttl is None else milliseconds(self._clock.now() + ttl)

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from qcore.failed import FailedJob
     from qcore.memory import Memory
 
-_SWEEP_EVERY = 1000
-"""Writes of keys between two sweeps of those whose time is over."""
-
 
 class MemoryFailedStore:
     """Keeps failed jobs in a ``Memory``."""
@@ -67,7 +64,6 @@ class MemoryStore:
         """Use the keys of ``home``; their time runs on ``clock``."""
         self.home = home
         self._clock = clock
-        self._writes = 0
 
     def get(self, key: str) -> str | None:
         """Read a value; None when there is none or its time is over."""
@@ -109,19 +105,10 @@ class MemoryStore:
             return True
 
     def _alive(self, key: str) -> tuple[str, int | None] | None:
-        found = self.home.keys.get(key)
-        if found is None or found[1] is None or found[1] > self._now():
-            return found
-        return None
+        return self.home.key(key, self._now())
 
     def _write(self, key: str, value: str, end: int | None) -> None:
-        self.home.keys[key] = (value, end)
-        self._writes += 1
-        if self._writes % _SWEEP_EVERY == 0:
-            now = self._now()
-            over = [name for name, (_, end) in self.home.keys.items() if end is not None and end <= now]
-            for name in over:
-                del self.home.keys[name]
+        self.home.write_key(key, value, end, self._now())
 
     def _now(self) -> int:
         return -milliseconds(-self._clock.now())  # rounded down: an instant has come when all of it is over

@@ -243,7 +243,7 @@ def cli(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
     """``qcore`` inside the test, which forgets afterwards what was loaded."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(registry, "_classes", {})  # the jobs of other tests are none of this project
-    handlers = {number: signal.getsignal(number) for number in Signals.STOP}
+    handlers = {number: signal.getsignal(number) for number in Signals.TAKEN}
     loaded = set(sys.modules)
     yield Cli()
     current.set_configured(None)

@@ -119,3 +119,70 @@ def test_broken_jobs_do_not_keep_anybody_from_looking(project: Project, cli: Cli
     project.write("jobs/broken.py", "rhubarb()")
 
     assert (0, 0, 0) == tuple(cli(*each).exit_code for each in (["show"], ["show", "default", "-v"], ["failed"]))
+
+
+# What is paused.
+
+
+def rows(shown: str) -> dict[str, list[str]]:
+    """The cells of the table by queue."""
+    lines = [re.split(r"  +", line) for line in shown.splitlines()]
+    return {cells[0]: cells[1:] for cells in lines if len(cells) > 1}
+
+
+def test_a_paused_queue_has_a_mark_also_when_it_is_empty(cli: Cli, ids: list[str]) -> None:
+    cli("pause", "mail")
+    cli("pause", "slow", "--for", "3600")
+
+    shown = rows(cli("show").stdout)
+    queues = [json.loads(line) for line in cli("show", "--json").stdout.splitlines()]
+
+    assert ("PAUSED", "-", "yes") == (shown["QUEUE"][-1], shown["default"][-1], shown["mail"][-1])
+    assert shown["slow"][-1].startswith("until 2")
+    assert [("default", False), ("mail", True), ("slow", True)] == [(each["queue"], each["paused"]) for each in queues]
+    assert [False] * 3 == [each["maintenance"] for each in queues]
+    assert (0, 0, 0, None) == tuple(queues[2][name] for name in ("ready", "delayed", "reserved", "oldest"))
+
+
+def test_the_pause_of_all_is_a_line(project: Project, cli: Cli) -> None:
+    cli("pause", "--all")
+
+    shown = cli("show").stdout
+    [queue] = [json.loads(line) for line in cli("show", "--json").stdout.splitlines()]
+
+    assert "Paused: all queues of all connections, until `qcore resume --all`.\n" in shown
+    assert ["0", "0", "0", "-", "yes"] == [cell.strip() for cell in rows(shown)["default"]]
+    assert ("default", True) == (queue["queue"], queue["paused"])
+
+
+def test_maintenance_is_a_line(cli: Cli) -> None:
+    cli("down")
+
+    shown = cli("show").stdout
+    [queue] = [json.loads(line) for line in cli("show", "--json").stdout.splitlines()]
+
+    assert "Maintenance until `qcore up`: workers take no jobs.\n" in shown
+    assert "PAUSED" not in shown
+    assert ("default", False, True) == (queue["queue"], queue["paused"], queue["maintenance"])
+
+
+def test_the_jobs_of_a_paused_queue_are_shown_below_a_line_that_says_so(cli: Cli, ids: list[str]) -> None:
+    cli("pause", "mail")
+
+    assert "Paused: the queue mail of database, until `qcore resume mail --connection database`.\n" in (
+        cli("show", "mail").stdout
+    )
+    assert "Paused" not in cli("show", "default").stdout
+
+
+def test_a_pause_of_another_connection_is_not_shown(project: Project, cli: Cli) -> None:
+    cli("pause", "default", "--connection", "memory")
+
+    assert "Nothing is on its queues.\n" in cli("show").stdout
+    assert "PAUSED" in cli("show", "--connection", "memory").stdout
+
+
+def test_a_store_that_nobody_shares_is_not_asked(project: Project, cli: Cli, ids: list[str]) -> None:
+    project.write("qcore.toml", "store = 'memory'")
+
+    assert "PAUSED" not in cli("show").stdout

@@ -5,15 +5,26 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from qcore import App, Config, Job, WorkerOptions
 from qcore.commands.work_lines import Json, Plain, Style, Terminal
 from qcore.commands.work_output import Printer, listen
-from qcore.events import JobFailing, JobProcessing
+from qcore.events import (
+    JobFailing,
+    JobProcessing,
+    WorkerPausing,
+    WorkerQueuePaused,
+    WorkerQueueResumed,
+    WorkerResuming,
+    WorkerStopping,
+)
 from qtest.clock import FrozenClock
+
+if TYPE_CHECKING:
+    from qcore.events import Event
 
 FORTY_TWO_MILLISECONDS = 0.042
 
@@ -175,3 +186,51 @@ def test_a_printer_is_silent_after_nobody_reads() -> None:
         write("two")
 
     assert ["broken"] == heard
+
+
+WHO = ("w1", "memory", ("mail",))
+TOLD = [
+    (WorkerPausing(*WHO, reason="signal"), {"status": "paused", "reason": "signal"}, "Paused: by a signal"),
+    (WorkerResuming(*WHO, reason="signal"), {"status": "resumed", "reason": "signal"}, "Resumed: by a signal"),
+    (WorkerPausing(*WHO, reason="maintenance"), {"status": "paused", "reason": "maintenance"}, "Paused: maintenance"),
+    (WorkerQueuePaused(*WHO, queue="a\nb"), {"status": "paused", "queue": "a\nb"}, r"Paused: queue a\nb"),
+    (WorkerQueueResumed(*WHO, queue="mail"), {"status": "resumed", "queue": "mail"}, "Resumed: queue mail"),
+    (
+        WorkerStopping(*WHO, reason="restart_signal", jobs_processed=7),
+        {"status": "stopping", "reason": "restart_signal"},
+        "Stopping: told to restart",
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "expected", "line"), TOLD)
+def test_what_a_worker_is_told_has_its_line(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, event: Event, expected: dict[str, str], line: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    for style in (
+        Json(stage.app.redactor),
+        Plain(stage.app.redactor, 0),
+        Terminal(stage.app.redactor, 0, colour=False),
+    ):
+        listen(stage.app, style, stage.lines.append)
+
+    stage.app.events.emit(event)
+
+    as_json, plain, terminal = stage.lines
+    known = {"level": "info", "worker": "w1", "connection": "memory", **expected}
+    assert known.keys() | {"timestamp"} == json.loads(as_json).keys()
+    assert known.items() <= json.loads(as_json).items()
+    assert plain.endswith(f"] {line}")
+    verb, _, what = line.partition(": ")
+    assert f" {what} ..." in terminal
+    assert terminal.endswith(f".. {verb.upper()}")
+    assert len(terminal) == 70
+
+
+def test_other_ends_of_a_worker_have_no_line(stage: Stage) -> None:
+    listen(stage.app, Plain(stage.app.redactor, 0), stage.lines.append)
+
+    stage.app.events.emit(WorkerStopping(*WHO, reason="max_jobs", jobs_processed=7))
+
+    assert [] == stage.lines

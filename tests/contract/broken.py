@@ -2,7 +2,6 @@
 
 A contract that passes them would be worth nothing: ``test_broken_drivers.py`` names the test that catches each.
 """
-# ruff: noqa: ARG002 - what a broken driver does not look at is how it is broken
 
 from __future__ import annotations
 

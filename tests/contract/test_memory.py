@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from qcore.driver import Payload, Push
 from qcore.drivers.memory import MemoryDriver
 from qcore.memory import Memory
-from qcore.stores.memory import MemoryFailedStore
+from qcore.stores.memory import MemoryFailedStore, MemoryStore
+from qcore.stores.memory_batches import MemoryBatchStore
 from qtest.clock import FrozenClock
 from qtest.contract import DriverContract
 
@@ -23,6 +24,13 @@ class TestMemory(DriverContract):
     def make_failed_store(self, driver: Driver) -> MemoryFailedStore:
         assert isinstance(driver.home, Memory)
         return MemoryFailedStore(driver.home)
+
+    def make_store(self, driver: Driver, clock: Clock) -> MemoryStore:
+        assert isinstance(driver.home, Memory)
+        return MemoryStore(driver.home, clock)
+
+    def make_batch_store(self, driver: Driver, clock: Clock) -> MemoryBatchStore:
+        return MemoryBatchStore(driver.home, clock)
 
 
 def test_settled_payloads_leave_no_garbage() -> None:

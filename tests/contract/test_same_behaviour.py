@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import hypothesis
 from hypothesis import strategies as some
 
-from qcore.driver import Effects, Payload, Push, Reservation
+from qcore.driver import Effects, Lock, LockRule, Payload, Push, Reservation, Unlock, pending
 from qcore.drivers.database import DatabaseDriver
 from qcore.drivers.memory import MemoryDriver
 from qcore.failed import FailedJob
 from qcore.memory import Memory
 from qcore.sql import Database
-from qcore.stores.database import DatabaseFailedStore
-from qcore.stores.memory import MemoryFailedStore
+from qcore.stores.database import DatabaseFailedStore, DatabaseStore
+from qcore.stores.memory import MemoryFailedStore, MemoryStore
 from qtest.clock import FrozenClock
 
 if TYPE_CHECKING:
@@ -23,13 +23,27 @@ if TYPE_CHECKING:
 ids = some.sampled_from(["a", "b", "c", "d"])
 queues = some.sampled_from(["default", "Default"])
 delays = some.sampled_from([-1, 0, 0.0004, 0.001, 1, 3, 10])
-pushes = some.builds(Push, queues, some.builds(Payload, ids, some.binary(max_size=3)), delays)
+keys = some.sampled_from(["key", "Key"])
+owners = some.one_of(ids, ids.map(pending))
+times = some.sampled_from([None, 0, 0.0004, 1, 5])
+
+
+@some.composite
+def pushes(draw: some.DrawFn) -> Push:
+    payload = Payload(draw(ids), draw(some.binary(max_size=3)))
+    lock = draw(some.none() | some.builds(Lock, keys, some.just(payload.id), times, some.sampled_from(LockRule)))
+    return Push(draw(queues), payload, draw(delays), lock)
+
+
+unlocks = some.lists(some.builds(Unlock, keys, ids), max_size=2)
 calls = some.one_of(
-    some.tuples(some.just("push"), pushes),
-    some.tuples(some.just("bulk"), some.lists(pushes, max_size=3)),
+    some.tuples(some.just("push"), pushes()),
+    some.tuples(some.just("push_locked"), pushes()),
+    some.tuples(some.just("put"), keys, owners, times),
+    some.tuples(some.just("bulk"), some.lists(pushes(), max_size=3)),
     some.tuples(some.just("reserve"), some.lists(queues, max_size=3), some.sampled_from([0, 0, 0, 2, 20])),
     # The last ones settle the n-th reservation that was handed out, whatever became of it.
-    some.tuples(some.just("delete"), some.integers(0, 9), some.lists(pushes, max_size=2), some.booleans()),
+    some.tuples(some.just("delete"), some.integers(0, 9), some.lists(pushes(), max_size=2), unlocks, some.booleans()),
     some.tuples(some.just("fail"), some.integers(0, 9)),
     some.tuples(some.just("release"), some.integers(0, 9), delays, some.booleans(), some.sampled_from(["", "note"])),
     some.tuples(some.just("extend"), some.integers(0, 9), delays),
@@ -45,6 +59,7 @@ class World:
         self.driver, self.clock = driver, clock
         home = driver.home
         self.failed = MemoryFailedStore(home) if isinstance(home, Memory) else DatabaseFailedStore(home)
+        self.home = home
         self.handed_out: list[Reservation] = []
 
     def call(self, name: str, *arguments: object) -> object:
@@ -55,7 +70,19 @@ class World:
         listed = [self.driver.listed(queue) for queue in ("default", "Default")]
         sizes = [self.driver.size(queue) for queue in ("default", "Default")]
         due = self.driver.next_due(["default", "Default"])
-        return answer, self.clock.now(), listed, sizes, due, self.driver.counts(), self.failed.listed()
+        locks = [self.store.get(key) for key in ("key", "Key")]
+        return answer, self.clock.now(), listed, sizes, due, self.driver.counts(), self.failed.listed(), locks
+
+    @property
+    def store(self) -> MemoryStore | DatabaseStore:
+        home = self.home
+        return MemoryStore(home, self.clock) if isinstance(home, Memory) else DatabaseStore(home, self.clock)
+
+    def put(self, key: str, owner: str, ttl: float | None) -> None:
+        self.store.put(key, owner, ttl=ttl)
+
+    def push_locked(self, push: Push) -> str | None:
+        return self.driver.push_locked(push)
 
     def push(self, push: Push) -> None:
         self.driver.push(push.queue, push.payload, delay=push.delay)
@@ -71,9 +98,10 @@ class World:
             self.handed_out.append(found)
         return found
 
-    def delete(self, index: int, pushes: list[Push], only_last: bool) -> object:  # noqa: FBT001 - drawn
+    def delete(self, index: int, pushes: list[Push], unlocks: list[Unlock], only_last: bool) -> object:  # noqa: FBT001 - drawn
         held = self._held(index)
-        return held and self.driver.delete(held, effects=Effects(tuple(pushes)), only_last=only_last)
+        effects = Effects(tuple(pushes), unlocks=tuple(unlocks))
+        return held and self.driver.delete(held, effects=effects, only_last=only_last)
 
     def fail(self, index: int) -> object:
         held = self._held(index)
@@ -109,7 +137,7 @@ def test_memory_and_sqlite_answer_every_call_alike(script: list[tuple[str, objec
     """Ids are few, so that reservations are lost, retried, settled late and twice."""
     clocks = FrozenClock(), FrozenClock()
     database = Database(f"sqlite:///{tmp_path}/queue.sqlite3", synchronous="OFF")
-    for table in ("jobs", "failed_jobs"):
+    for table in ("jobs", "failed_jobs", "keys"):
         database.connection().say(f"DELETE FROM qcore_{table}")
     database.connection().say("DELETE FROM sqlite_sequence")  # failures are numbered from 1
     worlds = [

@@ -16,7 +16,8 @@ from qcore.drivers.database import DatabaseDriver
 from qcore.errors import DriverError
 from qcore.failed import FailedJob
 from qcore.sql import Database
-from qcore.stores.database import DatabaseFailedStore
+from qcore.stores.database import DatabaseFailedStore, DatabaseStore
+from qcore.stores.database_batches import DatabaseBatchStore
 from qtest.clock import FrozenClock
 from qtest.contract import DriverContract
 
@@ -40,6 +41,14 @@ class TestSqlite(DriverContract):
     def make_failed_store(self, driver: Driver) -> DatabaseFailedStore:
         assert isinstance(driver.home, Database)
         return DatabaseFailedStore(driver.home)
+
+    def make_store(self, driver: Driver, clock: Clock) -> DatabaseStore:
+        assert isinstance(driver.home, Database)
+        return DatabaseStore(driver.home, clock)
+
+    def make_batch_store(self, driver: Driver, clock: Clock) -> DatabaseBatchStore:
+        assert isinstance(driver.home, Database)
+        return DatabaseBatchStore(driver.home, clock)
 
 
 def make(path: Path, clock: Clock | None = None) -> DatabaseDriver:
@@ -297,7 +306,7 @@ def test_tables_that_were_never_stamped_are_finished(tmp_path: Path) -> None:
 
     DatabaseDriver(Database(url), FrozenClock()).push("default", Payload("1", b""))
 
-    assert [(1,)] == first.connection().say("SELECT version FROM qcore_schema")
+    assert [(2,)] == first.connection().say("SELECT version FROM qcore_schema")
     first.close()
 
 

@@ -35,7 +35,7 @@ def main(*, root: str, retry_after: float, later: float, grace: float, rounds: i
     app = app_in(Path(root), retry_after=retry_after, later=later)
     limit = AlarmLimit(app.clock, grace=grace)
     worker = app.worker(options=WorkerOptions(memory=0, **options), time_limit=limit)
-    worker.interruption = signals = Signals(lambda: worker.runner.in_user_code)
+    worker.interruption = signals = Signals(lambda: worker.runner.user.is_running)
     for _ in range(rounds - 1):
         process_jobs.tell("ready")
         process_jobs.tell("stopped", worker.run().reason.value)

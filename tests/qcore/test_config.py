@@ -194,7 +194,7 @@ def test_an_unknown_variable_is_refused(variable: str) -> None:
     [
         (
             "defaults = 3",
-            r"qcore\.toml: defaults is no setting; there are default, failed, store, imports, connections",
+            r"qcore\.toml: defaults is no setting; there are default, failed, store, imports, keys, connections",
         ),
         ("root = '/'", "root is no setting"),
         ("[worker]\nspeed = 3", r"\[worker\] has no speed; it has backoff, max_jobs"),

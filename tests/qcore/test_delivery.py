@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qcore import delivery as deliveries
-from qcore.delivery import Delivery, current_delivery
+from qcore.delivery import Delivery, Tools, current_delivery
 from qcore.driver import Payload, Reservation
 from qcore.errors import ManuallyFailedError, NotRunningError
+from qcore.events import Events
 from qcore.jobs import Job
+from qcore.memory import Memory
+from qcore.stores.memory import MemoryStore
 from qtest.clock import FrozenClock
 
 if TYPE_CHECKING:
     from qcore.options import Delay
+
+
+TOOLS = Tools(FrozenClock(), Events(), lambda: MemoryStore(Memory(), FrozenClock()), {})
 
 
 class Sorting(Job):
@@ -26,7 +32,7 @@ class Sorting(Job):
 @pytest.fixture
 def delivery() -> Delivery:
     reservation = Reservation("mail", Payload("id-1", b"\xff not JSON"), attempts=3, token=7)
-    return Delivery("redis", reservation, FrozenClock())
+    return Delivery("redis", reservation, TOOLS)
 
 
 def test_a_delivery_knows_where_it_comes_from(delivery: Delivery) -> None:
@@ -146,7 +152,7 @@ def test_deliveries_nest_and_do_not_reach_other_threads(delivery: Delivery) -> N
             seen.append(type(error))
 
     def outer() -> None:
-        inner = Delivery("sync", delivery.reservation, FrozenClock())
+        inner = Delivery("sync", delivery.reservation, TOOLS)
         assert inner is deliveries.context_of(inner, bool).run(current_delivery)
         assert delivery is current_delivery()
         thread = threading.Thread(target=look)

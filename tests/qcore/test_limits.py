@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from qcore.limits import ROWS, StopReason, WorkerOptions, reason_to_stop, rows_for
+from qcore.limits import ROWS, Rows, StopReason, WorkerOptions, reason_to_stop
 
 Reason = StopReason
 
@@ -18,6 +18,8 @@ class State:
 
     found_job: bool = True
     has_looked: bool = True
+    restart: bool = False
+    held: bool = False
     jobs: int = 1
     is_interrupted: bool = False
     megabytes: float = 50
@@ -50,6 +52,15 @@ CASES = [
     pytest.param({"memory": 100}, State(megabytes=100), Reason.MEMORY, id="at the memory limit"),
     pytest.param({"memory": 0}, State(megabytes=9e9), None, id="memory=0 is no limit"),
     pytest.param({"memory": -1}, State(megabytes=9e9), None, id="a negative memory limit is none"),
+    pytest.param({}, State(restart=True, found_job=False), Reason.RESTART, id="all were told to leave"),
+    pytest.param(
+        {}, State(held=True, found_job=False, has_looked=False), None, id="a daemon waits for the end of a pause"
+    ),
+    pytest.param({"max_jobs": 9}, State(held=True, found_job=False, has_looked=False), None, id="so does max_jobs"),
+    pytest.param(
+        {"stop_when_empty": True}, State(held=True, found_job=False), Reason.PAUSED, id="stop_when_empty does not"
+    ),
+    pytest.param({"drain": True}, State(held=True, found_job=False), Reason.PAUSED, id="drain does not"),
     pytest.param({"stop_when_empty": True}, State(), None, id="stop_when_empty with a job"),
     pytest.param({"stop_when_empty": True}, State(**EMPTY), Reason.EMPTY, id="stop_when_empty without"),
     pytest.param({"stop_when_empty": True}, State(found_job=False), Reason.EMPTY, id="a delayed job is not waited for"),
@@ -74,15 +85,17 @@ def test_each_reason_holds_exactly_from_its_limit_on(
     options: dict[str, Any], state: State, expected: StopReason | None
 ) -> None:
     """WRK-02 to WRK-05."""
-    assert expected is reason_to_stop(state, WorkerOptions(**options))
+    assert expected is reason_to_stop(state, Rows(WorkerOptions(**options)))
 
 
 def test_the_first_reason_of_the_table_wins() -> None:
     options = WorkerOptions(memory=1, stop_when_empty=True, stop_when_empty_for=1, drain=True, max_time=1, max_jobs=1)
-    state = State(**EMPTY, is_interrupted=True, megabytes=2, idle=2, running=2, jobs=2)
+    state = State(**EMPTY, is_interrupted=True, restart=True, held=True, megabytes=2, idle=2, running=2, jobs=2)
     disarm: list[dict[str, Any]] = [
         {"is_interrupted": False},
         {"megabytes": 0},
+        {"restart": False},
+        {"held": False},
         {"has_looked": False},
         {"idle": 0},
         {"due": 5.0},
@@ -91,12 +104,12 @@ def test_the_first_reason_of_the_table_wins() -> None:
     ]
     order = []
     for change in disarm:
-        order.append(reason_to_stop(state, options))
+        order.append(reason_to_stop(state, Rows(options)))
         for name, value in change.items():
             setattr(state, name, value)
 
     assert list(StopReason) == order
-    assert reason_to_stop(state, options) is None
+    assert reason_to_stop(state, Rows(options)) is None
 
 
 def test_every_reason_has_one_row() -> None:
@@ -104,10 +117,10 @@ def test_every_reason_has_one_row() -> None:
 
 
 def test_what_is_not_asked_for_is_not_looked_at() -> None:
-    rows = rows_for(WorkerOptions(memory=0, max_jobs=3))
+    rows = Rows(WorkerOptions(memory=0, max_jobs=3))
 
-    assert [Reason.INTERRUPTED, Reason.MAX_JOBS] == [row.reason for row in rows]
-    assert reason_to_stop(State(jobs=3), WorkerOptions(max_jobs=3), rows) is Reason.MAX_JOBS
+    assert [Reason.INTERRUPTED, Reason.RESTART, Reason.MAX_JOBS] == [row.reason for row in rows.without_job]
+    assert [Reason.INTERRUPTED, Reason.MAX_JOBS] == [row.reason for row in rows.after_job]
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ GOOD: dict[str, Any] = json.loads((GOLDEN / "minimal.json").read_bytes())
         ({"data": [1]}, "data"),
         ({"data": {"command": {}}}, "commandName"),
         ({"data": {"commandName": "x"}}, "command"),
-        ({"data": {"commandName": "x", "command": "O:3:..."}}, "command"),
+        ({"data": {"commandName": "x", "command": ["O:3:..."]}}, "command"),
         ({"maxTries": "3"}, "maxTries"),
         ({"maxTries": -1}, "maxTries"),
         ({"maxTries": True}, "maxTries"),

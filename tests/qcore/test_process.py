@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ALL = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+TAKEN = (*ALL, signal.SIGUSR2, signal.SIGCONT)
 
 
 class UserCode:
@@ -31,7 +32,7 @@ def user() -> UserCode:
 
 @pytest.fixture
 def signals(user: UserCode) -> Iterator[Signals]:
-    before = {number: signal.getsignal(number) for number in ALL}
+    before = {number: signal.getsignal(number) for number in TAKEN}
     yield Signals(lambda: user.runs)
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -76,6 +77,37 @@ def test_outside_user_code_nothing_is_raised(signals: Signals) -> None:
     assert signals.signal == signal.SIGQUIT
 
 
+def test_one_signal_pauses_and_another_resumes(signals: Signals, user: UserCode) -> None:
+    """WRK-81; neither stops the worker, or touches a job that runs."""
+    user.runs = True
+    seen = []
+    for number in (signal.SIGUSR2, signal.SIGUSR2, signal.SIGCONT, signal.SIGCONT, signal.SIGUSR2):
+        signal.raise_signal(number)
+        seen.append(signals.paused)
+
+    assert [True, True, False, False, True] == seen
+    assert signals.signal == 0
+
+
+def test_a_signal_that_pauses_is_not_the_first_of_two_that_stop(signals: Signals, user: UserCode) -> None:
+    user.runs = True
+    signal.raise_signal(signal.SIGUSR2)
+
+    signal.raise_signal(signal.SIGTERM)
+
+    assert (signal.SIGTERM, True) == (signals.signal, signals.paused)
+
+
+def test_the_pausing_signals_that_a_job_took_are_taken_again(signals: Signals) -> None:
+    """SIGUSR2 would else kill the worker, and with it the job in hand."""
+    signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+
+    signals.keep()
+    signal.raise_signal(signal.SIGUSR2)
+
+    assert signals.paused
+
+
 def test_signals_that_a_job_took_are_taken_again(signals: Signals) -> None:
     """A worker that cannot be told to stop would be killed."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -89,19 +121,19 @@ def test_signals_that_a_job_took_are_taken_again(signals: Signals) -> None:
 
 
 def test_signals_are_given_back(user: UserCode) -> None:
-    before = {number: signal.getsignal(number) for number in ALL}
+    before = {number: signal.getsignal(number) for number in TAKEN}
     signals = Signals(lambda: user.runs)
-    assert all(signal.getsignal(number) != before[number] for number in ALL)
+    assert all(signal.getsignal(number) != before[number] for number in TAKEN)
 
     signals.restore()
 
-    assert before == {number: signal.getsignal(number) for number in ALL}
+    assert before == {number: signal.getsignal(number) for number in TAKEN}
 
 
 def test_a_handler_that_python_did_not_set_is_given_back_as_the_default(
     user: UserCode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = {number: signal.getsignal(number) for number in ALL}
+    before = {number: signal.getsignal(number) for number in TAKEN}
     signals = Signals(lambda: user.runs)
     monkeypatch.setitem(signals._before, signal.SIGQUIT, None)
     try:
@@ -115,10 +147,10 @@ def test_a_handler_that_python_did_not_set_is_given_back_as_the_default(
 def test_a_process_that_ends_may_ignore_them(signals: Signals) -> None:
     signals.ignore()
 
-    for number in ALL:
+    for number in TAKEN:
         signal.raise_signal(number)
-    assert signals.signal == 0
-    assert {signal.SIG_IGN} == {signal.getsignal(number) for number in ALL}
+    assert (0, False) == (signals.signal, signals.paused)
+    assert {signal.SIG_IGN} == {signal.getsignal(number) for number in TAKEN}
 
 
 def test_in_a_process_that_a_job_forked_signals_do_what_they_did_before(
@@ -140,7 +172,7 @@ def test_in_a_process_that_a_job_forked_signals_do_what_they_did_before(
 
 
 def test_nobody_interrupts_a_worker_that_is_stepped() -> None:
-    assert NotInterrupted().signal == 0
+    assert (0, False) == (NotInterrupted().signal, NotInterrupted().paused)
 
 
 # Memory.

@@ -856,7 +856,7 @@ def test_the_delivery_is_there_for_the_job_and_gone_afterwards(app: App) -> None
     with pytest.raises(NotRunningError):
         current_delivery()
     assert one.runner.delivery is None
-    assert one.runner.in_user_code is False
+    assert one.runner.user.is_running is False
 
 
 def test_a_job_that_is_over_is_freed_at_once(app: App) -> None:
@@ -891,7 +891,7 @@ def test_a_job_is_in_user_code_only_while_its_code_runs(app: App) -> None:
     one = worker(app)
 
     def note(*_: object) -> bool:
-        seen.append(one.runner.in_user_code)
+        seen.append(one.runner.user.is_running)
         return True
 
     async def failed(*_: object) -> None:
@@ -1007,7 +1007,7 @@ POISON = {
     "data missing": packed(data=None),
     "data is a text": packed(data="O:8"),
     "data is empty": packed(data={}),
-    "command is a text": packed(data={"commandName": "x", "command": "x"}),
+    "command is a list": packed(data={"commandName": "x", "command": ["x"]}),
     "commandName is a number": packed(data={"commandName": 1, "command": {}}),
     "maxTries=-1": packed(maxTries=-1),
     "maxTries='1'": packed(maxTries="1"),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 
-TABLES = ["qcore_failed_jobs", "qcore_jobs", "qcore_keys", "qcore_schema"]
+TABLES = ["qcore_batch_members", "qcore_batches", "qcore_failed_jobs", "qcore_jobs", "qcore_keys", "qcore_schema"]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_the_tables_can_be_written_for_every_dialect(dialect: str) -> None:
     )
     assert "qcore_jobs_due ON qcore_jobs (queue, available_at, id)" in ddl(dialect)
     assert statements[-2:] == [statements[-2], ""]
-    assert statements[-2].startswith("INSERT INTO qcore_schema (version) SELECT 1 ")
+    assert statements[-2].startswith("INSERT INTO qcore_schema (version) SELECT 2 ")
 
 
 def test_an_unknown_dialect_is_refused_with_those_that_exist() -> None:
@@ -92,7 +92,10 @@ def test_names_compare_exactly_on_mysql_and_mariadb(dialect: str, collation: str
 
 
 def test_row_numbers_are_never_used_twice_on_sqlite() -> None:
-    assert {"INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT"} == column("sqlite", "id") | column("sqlite", "number")
+    numbered = "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT"
+
+    assert {numbered, "VARCHAR(190) NOT NULL"} == column("sqlite", "id"), "of a job, and of a batch"
+    assert {numbered} == column("sqlite", "number")
 
 
 def test_the_ddl_is_what_creates_the_tables(database: Database, tmp_path: Path) -> None:
@@ -103,10 +106,10 @@ def test_the_ddl_is_what_creates_the_tables(database: Database, tmp_path: Path) 
     database.create_all()
 
     expected = by_hand.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
-    assert [(1,)] == by_hand.execute("SELECT version FROM qcore_schema").fetchall()
+    assert [(2,)] == by_hand.execute("SELECT version FROM qcore_schema").fetchall()
     by_hand.close()
     assert expected == database.connection().say("SELECT name, sql FROM sqlite_master ORDER BY name")
-    assert [(1,)] == database.connection().say("SELECT version FROM qcore_schema")
+    assert [(2,)] == database.connection().say("SELECT version FROM qcore_schema")
 
 
 @pytest.mark.parametrize("queues", [1, 2, 5])
@@ -315,7 +318,7 @@ def test_tables_of_a_newer_qcore_are_left_alone(database: Database, path: Path) 
     database.connection().say("UPDATE qcore_schema SET version = 99")
     database.close()
 
-    with pytest.raises(DriverError, match=r"made by a newer qcore \(tables 99, known 1\): upgrade$"):
+    with pytest.raises(DriverError, match=r"made by a newer qcore \(tables 99, known 2\): upgrade$"):
         Database(f"sqlite:///{path}").connection()
 
 

@@ -429,7 +429,7 @@ def test_a_job_that_runs_too_long_fails_and_the_next_one_runs(app: App, limit: A
     [record] = app.failed.list()
     assert "in spin\n" in record.exception
     assert "TimeLimitReached: the alarm of this process rang" in record.exception
-    assert (limit.deadline, worker.runner.in_user_code) == (0, False)
+    assert (limit.deadline, worker.runner.user.is_running) == (0, False)
 
 
 def test_a_failed_that_hangs_is_ended_too(app: App, limit: AlarmLimit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,7 @@ class Interruption:
     """A signal that comes when the test says so."""
 
     signal = 0
+    paused = False
 
     def keep(self) -> None: ...
 

@@ -1,0 +1,118 @@
+"""What stands between the runner and a job's handler: middleware, the outermost first, then the handler itself."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from qcore import layers
+from qcore.errors import JobDefinitionError
+from qcore.injection import may_ask
+from qcore.jobs import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from qcore.codec import Codec
+    from qcore.delivery import Delivery
+    from qcore.injection import Provider
+    from qcore.layers import Layer, Next
+    from qcore.user_code import UserCode
+
+_SHORTEST = 0.001
+"""Seconds left to a handler whose middleware used up the time: 0 would mean without limit."""
+
+
+class Pipeline:
+    """The way of every job of an App to its handler.
+
+    From outside to inside: the middleware of the App, what the job's ``middleware()`` gives, what the dispatch was
+    given, the handler.
+    """
+
+    def __init__(self, of_app: Sequence[Layer], provider: Provider, codec: Codec) -> None:
+        """Take the middleware of the App, which may grow later, and what gives handlers what they ask for."""
+        self._of_app = of_app
+        self._provider = provider
+        self._codec = codec
+
+    def around(self, delivery: Delivery, job: Job, user: UserCode, timeout: float) -> Callable[[], object]:
+        """Give what is to be called to run the job: its handler, when nothing stands before it."""
+        raw = delivery.body.raw if delivery.body is not None else {}
+        plan = _plan_of(type(job))
+        if (
+            plan.is_plain
+            and not (plan.may_ask and self._provider.asks(job))
+            and not (self._of_app or "middleware" in raw or self._provider.handlers)
+        ):
+            delivery.has_begun = True
+            return job.handle
+        return partial(self._run, delivery, job, user, timeout)
+
+    def _run(self, delivery: Delivery, job: Job, user: UserCode, timeout: float) -> object:
+        clock = delivery.tools.clock
+        started = clock.monotonic()
+        delivery.in_middleware = True
+        all_layers = self._layers(delivery, job)
+
+        def call(index: int, given: Job) -> object:
+            if not isinstance(given, Job):
+                message = f"{delivery.name}: call_next(job) takes the job to run, got {given!r:.100}"
+                raise JobDefinitionError(message)
+            if index < len(all_layers):
+                return _through(all_layers[index], given, partial(call, index + 1))
+            delivery.has_begun, delivery.in_middleware = True, False
+            left = max(timeout - (clock.monotonic() - started), _SHORTEST) if timeout else timeout
+            return self._handled(delivery, given, user, left)
+
+        return call(0, job)
+
+    def _handled(self, delivery: Delivery, job: Job, user: UserCode, timeout: float) -> object:
+        restored, delivery.job = delivery.job, job  # a layer may pass on another job than it was given
+        try:
+            target = self._provider.target(job) or job.handle
+            # To its end, so that a middleware has seen the job through when call_next returns.
+            return user.finished(target(), timeout)
+        finally:
+            delivery.job = restored
+
+    def _layers(self, delivery: Delivery, job: Job) -> tuple[Layer, ...]:
+        of_app = layers.listed(self._of_app, "the middleware of the App")
+        of_job = layers.listed(job.middleware(), f"{type(job).__qualname__}.middleware()")
+        if delivery.body is None or "middleware" not in delivery.body.raw:
+            return of_app + of_job
+        given = layers.restored(delivery.body.raw["middleware"], self._codec, delivery.name)
+        return of_app + of_job + given
+
+
+def _through(layer: Layer, job: Job, call_next: Next) -> object:
+    """Call a layer. What is wrong with it is looked for when it went wrong: looking costs more than calling."""
+    try:
+        result = layer(job, call_next)
+    except TypeError as error:
+        if fault := layers.fault_of(layer):
+            raise layers.refused(layer, fault, type(job).__qualname__) from error
+        raise
+    if result is not None and layers.closed(result):
+        fault = layers.fault_of(layer) or "returned something to await or to iterate, which nobody would do"
+        raise layers.refused(layer, fault, type(job).__qualname__)
+    return result
+
+
+class _Plan(NamedTuple):
+    """What is the same for all jobs of a class."""
+
+    is_plain: bool
+    """Nothing of the class's own stands before its handler."""
+    may_ask: bool
+    """Its handler has parameters beside the job."""
+
+
+_plans: dict[type[Job], _Plan] = {}
+
+
+def _plan_of(job_class: type[Job]) -> _Plan:
+    plan = _plans.get(job_class)
+    if plan is None:
+        plan = _plans[job_class] = _Plan(job_class.middleware is Job.middleware, may_ask(job_class))
+    return plan

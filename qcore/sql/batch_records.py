@@ -1,0 +1,59 @@
+"""Reading and counting batches: inside the transaction that deletes a member, or that adds some."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qcore.batches import BatchRecord, State, after_step
+from qcore.sql.records import push_all
+
+if TYPE_CHECKING:
+    from qcore.batches import BatchStep, Counted
+    from qcore.sql.connection import Row, Runs
+    from qcore.sql.statements import Statements
+
+
+def record_of(row: Row) -> BatchRecord:
+    """Make a record of a row; what follows its fields is left out."""
+    record = BatchRecord(*row[: len(BatchRecord._fields)])
+    return record._replace(adding=bool(record.adding))
+
+
+def inputs_of(record: BatchRecord) -> dict[str, Any]:
+    """Give the inputs of the statements that write a record."""
+    return {**record._asdict(), "adding": int(record.adding), "batch": record.id}
+
+
+def find(runs: Runs, statements: Statements, batch_id: str) -> BatchRecord | None:
+    """Look a batch up."""
+    rows = runs.rows(statements.find_batch, batch=batch_id)
+    return record_of(rows[0]) if rows else None
+
+
+def count_step(runs: Runs, statements: Statements, step: BatchStep, now: float) -> None:
+    """Count a member that ended, and push what is due by that. Call it inside a transaction.
+
+    A batch or member that is not there, or was counted before, changes nothing. ``now`` is in seconds since 1970.
+    """
+    record = find(runs, statements, step.batch_id)
+    if record is not None:
+        keep(runs, statements, after_step(record, _states(runs, statements, step), step), now)
+
+
+def _states(runs: Runs, statements: Statements, step: BatchStep) -> dict[str, State]:
+    members = (step.member, *step.dropped)
+    found = {each: runs.rows(statements.member_state, batch=step.batch_id, member=each) for each in members}
+    return {member: State(rows[0][0]) for member, rows in found.items() if rows}
+
+
+def keep(runs: Runs, statements: Statements, counted: Counted | None, now: float) -> None:
+    """Write down what a step made of a batch, and push what is due by it."""
+    if counted is None:
+        return
+    batch_id = counted.record.id
+    changes: list[dict[str, object]] = [
+        {"batch": batch_id, "member": each, "state": its.value} for each, its in counted.changes.items()
+    ]
+    runs.many(statements.change_member, changes)
+    runs.changed(statements.count_batch, **inputs_of(counted.record))
+    push_all(runs, statements, counted.pushes, now)

@@ -1,0 +1,29 @@
+"""What the statements of qcore on a database have in common: their inputs, and that they are compiled once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam
+
+from qcore.sql.statement import Statement
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+    from sqlalchemy.sql.elements import ClauseElement
+
+
+def given(name: str) -> Any:  # noqa: ANN401 - SQLAlchemy takes its type from the column beside it
+    """Stand for an input."""
+    return bindparam(name)
+
+
+class Compiled:
+    """Statements as properties, each compiled when it is first used."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+
+    def _compiled(self, clause: ClauseElement) -> Statement:
+        compiled: Any = clause.compile(dialect=self._dialect)
+        return Statement(compiled.string, tuple(compiled.positiontup))
