@@ -10,10 +10,12 @@ from qcore import current
 if TYPE_CHECKING:
     from qcore.app import App
     from qcore.bus import bulk, dispatch, dispatch_if, dispatch_sync, dispatch_unless, push, route
+    from qcore.chains import PendingChain, chain
     from qcore.clock import Clock, SystemClock
     from qcore.closures import Closure, closure
     from qcore.config import Config
     from qcore.delivery import Delivery, current_delivery
+    from qcore.dispatched_batch import Batch, find_batch
     from qcore.errors import (
         ConfigError,
         DriverError,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
         NotRunningError,
         PayloadError,
         QcoreError,
+        StoredError,
         TimeoutExceededError,
         UnknownConnectionError,
         UnknownJobError,
@@ -34,12 +37,15 @@ if TYPE_CHECKING:
     from qcore.jobs import Job, Prepared
     from qcore.limits import WorkerOptions
     from qcore.outcome import Done, Failed, Lost, Outcome, Released, Skipped
+    from qcore.pending_batch import PendingBatch, batch
+    from qcore.rate_limits import Limit, limiter
     from qcore.worker import Stopped, Worker
 
 __version__ = "0.1.0"
 
 __all__ = [
     "App",
+    "Batch",
     "Clock",
     "Closure",
     "Config",
@@ -52,17 +58,21 @@ __all__ = [
     "Job",
     "JobDefinitionError",
     "JobError",
+    "Limit",
     "Lost",
     "ManuallyFailedError",
     "MaxAttemptsExceededError",
     "NotRunningError",
     "Outcome",
     "PayloadError",
+    "PendingBatch",
+    "PendingChain",
     "Prepared",
     "QcoreError",
     "Released",
     "Skipped",
     "Stopped",
+    "StoredError",
     "SystemClock",
     "TimeoutExceededError",
     "UnknownConnectionError",
@@ -70,15 +80,19 @@ __all__ = [
     "UnsupportedError",
     "Worker",
     "WorkerOptions",
+    "batch",
     "bulk",
+    "chain",
     "closure",
     "current_delivery",
     "dispatch",
     "dispatch_if",
     "dispatch_sync",
     "dispatch_unless",
+    "find_batch",
     "handler",
     "job",
+    "limiter",
     "push",
     "route",
 ]
@@ -86,15 +100,19 @@ __all__ = [
 _MODULES = {
     "app": ("App",),
     "bus": ("bulk", "dispatch", "dispatch_if", "dispatch_sync", "dispatch_unless", "push", "route"),
+    "chains": ("PendingChain", "chain"),
     "clock": ("Clock", "SystemClock"),
     "closures": ("Closure", "closure"),
     "config": ("Config",),
     "delivery": ("Delivery", "current_delivery"),
+    "dispatched_batch": ("Batch", "find_batch"),
     "function_job": ("FunctionJob", "job"),
     "handlers": ("handler",),
     "jobs": ("Job", "Prepared"),
     "limits": ("WorkerOptions",),
     "outcome": ("Done", "Failed", "Lost", "Outcome", "Released", "Skipped"),
+    "pending_batch": ("PendingBatch", "batch"),
+    "rate_limits": ("Limit", "limiter"),
     "worker": ("Stopped", "Worker"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qcore import current
+from qcore.dispatched_batch import Batch, Batches
+from qcore.callbacks import arguments
+from qcore.chains import PendingChain, extend, listed
 from qcore.clock import Clock, SystemClock
 from qcore.codec import Codec
 from qcore.config import Config
@@ -29,17 +33,19 @@ from qcore.signal_watch import SignalWatch
 from qcore.signals import WorkerSignals
 from qcore.sync import SyncDriver
 from qcore.time_limit import TimeLimit, Unlimited
-from qcore.unique import UniqueLocks
+from qcore.unique_locks import UniqueLocks
 from qcore.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from qcore.chains import Linkable
     from qcore.connections import DriverRow
+    from qcore.delivery import Delivery
     from qcore.driver import Driver
     from qcore.failed import FailedStore
     from qcore.jobs import Job
-    from qcore.pipeline import Layer
+    from qcore.layers import Layer
 
 
 class App(Dispatcher):
@@ -79,7 +85,6 @@ class App(Dispatcher):
         self.middleware: list[Layer] = []
         """Callables ``layer(job, call_next)`` around every job that this App runs, the outermost first."""
         self.provider = Provider()
-        self.limiters: dict[str, Callable[[Job], object]] = {}
         self.hooks.guard = self._guard
         self.hooks.has_handler = self.provider.handler_of
 
@@ -104,6 +109,17 @@ class App(Dispatcher):
         :raises JobDefinitionError: when that class has no such method.
         """
         self.provider.map(handlers)
+
+    def chain(self, *jobs: Linkable | Iterable[Linkable]) -> PendingChain:
+        """Make a chain of jobs, functions and batches that is dispatched to this App.
+
+        :raises JobDefinitionError: for what cannot be a link; says what to write instead.
+        """
+        return PendingChain(listed(jobs), lambda: self)
+
+    def extend_chain(self, delivery: Delivery, jobs: tuple[object, ...], *, at_end: bool) -> None:
+        """Add links to what follows a running job: see ``Job.append_to_chain``."""
+        extend(self, delivery, listed(jobs), at_end=at_end)
 
     def listen(self, event: type[EventType], listener: Listener[EventType]) -> Callable[[], None]:
         """Call ``listener`` with every event of that class; gives a function that ends it."""
@@ -189,7 +205,18 @@ class App(Dispatcher):
             codec=self.job_codec,
             clock=self.clock,
             events=self.events,
+            batches=self.connections.batch_store,
         )
+
+    @property
+    def batches(self) -> Batches:
+        """The batches: find, list, prune."""
+        names = (self.config.default, *self.config.connections)
+        return Batches(self, names, self.connections.batch_store)
+
+    def find_batch(self, batch_id: str, *, connection: str | None = None) -> Batch | None:
+        """Look a batch up by its id; without a ``connection`` on the default one, and then on the others."""
+        return self.batches.find(batch_id, connection=connection)
 
     def close(self) -> None:
         """Close what this thread opened; the next use opens it again."""
@@ -213,7 +240,7 @@ class App(Dispatcher):
             clock=self.clock,
             events=self.events,
             hooks=self.hooks,
-            locks=UniqueLocks(lambda: self.connections.store, self.events),
+            locks=self._locks(name, driver),
         )
 
     def _sync_queue(self, name: str, driver: SyncDriver) -> Queue:
@@ -238,23 +265,35 @@ class App(Dispatcher):
             connection=name,
             driver=driver,
             codec=self.job_codec,
-            tools=Tools(self.clock, self.events, lambda: self.connections.store, self.limiters),
-            pipeline=Pipeline(self.middleware, self.provider),
+            tools=Tools(
+                self.clock, self.events, lambda: self.connections.store, self.limiters, in_place=defaults.errors_are_final
+            ),
+            pipeline=Pipeline(
+                self.middleware,
+                self.provider,
+                self.codec,
+                self._locks(name, driver),
+                partial(arguments, codec=self.job_codec),
+            ),
             settlement=settlement,
             time_limit=time_limit,
             defaults=defaults,
             enter=lambda: current.active.set(self),
         )
 
+    def _locks(self, name: str, driver: Driver) -> UniqueLocks:
+        return UniqueLocks(name, driver, store=lambda: self.connections.store, clock=self.clock, events=self.events)
+
     def _follow_ups(self, name: str, driver: Driver) -> FollowUps:
         return FollowUps(
             connection=name,
             driver=driver,
-            store=lambda: self.connections.store,
+            locks=self._locks(name, driver),
             clock=self.clock,
             events=self.events,
             redactor=self.redactor,
             push_elsewhere=lambda connection, push: self.connection(connection).send([(push, None)]),
+            batches=lambda: self.connections.batch_store(name),
         )
 
 

@@ -2,60 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from qcore import links
 from qcore.closures import as_job
-from qcore.errors import JobDefinitionError
+from qcore.driver import LockRule
+from qcore.errors import PayloadError, QcoreError
+from qcore.handlers import HandlerCall
 from qcore.jobs import Job, Prepared
 from qcore.options import UNSET, JobOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from qcore.batches import BatchRecord, BatchStore
+    from qcore.chains import PendingChain
     from qcore.dispatcher import Dispatcher
     from qcore.driver import Push
+    from qcore.links import Chain
     from qcore.queue import Queue
+
+    Item: TypeAlias = Job | Prepared | PendingChain
 
 CHUNK = 1000
 """Members that are counted and pushed in one step."""
 
+AT_ONCE = 10_000
+"""So many members of a list are written before the first one is pushed."""
+
 
 class Member(NamedTuple):
-    """What is pushed for a member."""
+    """What is pushed for a member, or for a chain of members."""
 
     push: Push
     job: Job | None
     ids: tuple[str, ...]
-    """The member itself, and those that follow it in its chain."""
+    """The one that is pushed, and those that follow it in its chain."""
 
 
-Item = Job | Prepared
-
-
-def item_of(given: object) -> Item | None:
-    """Check what is to be a member; None for what is left out: ``None``, ``0``, ``""``, an empty list.
+def items_of(given: object) -> list[Item] | Iterator[Item]:
+    """Check what are to be members: one, or several. Those of an iterator are checked when they are asked for.
 
     :raises JobDefinitionError: for something that is no job.
     """
+    several = listed(given)
+    items = (item for each in several if (item := _item_of(each)) is not None)
+    return list(items) if isinstance(several, Collection) else items
+
+
+def listed(given: Any) -> Iterable[Any]:  # noqa: ANN401 - what it is is found out here
+    """Give several things as they are, and one thing as the only one."""
+    # Models of pydantic can be walked; a text is no list of jobs, and shall be named as a whole.
+    several = isinstance(given, Iterable) and not isinstance(given, Job | str | bytes)
+    return given if several else (given,)
+
+
+def _item_of(given: object) -> Item | None:
+    """Check what is to be a member: a job, a chain as itself or as a list, a batch; None for what is left out."""
     if isinstance(given, Job | Prepared):
         return given
+    from qcore.chains import PendingChain  # it knows batches, too
+    from qcore.pending_batch import PendingBatch
+
+    if isinstance(given, PendingChain):
+        return given
+    if isinstance(given, PendingBatch):
+        return PendingChain([given])
     if not given:
         return None
+    if isinstance(given, list | tuple):
+        kept = [each for each in given if each or isinstance(each, Job)]
+        return PendingChain(kept) if kept else None
     return as_job(given)
-
-
-def items_of(given: Iterable[object]) -> Iterator[Item]:
-    """Check what are to be members."""
-    return (item for each in given if (item := item_of(each)) is not None)
-
-
-def is_many(given: object) -> bool:
-    """Tell whether this stands for several members, and not for one."""
-    return isinstance(given, Iterable) and not isinstance(given, Job | str | bytes)
 
 
 class MemberWriter:
@@ -65,18 +83,45 @@ class MemberWriter:
         """Take the batch, and options that beat those of every member."""
         self._app = app
         self._queue = app.connection(record.connection)
-        self._call = call
         self._fields = {"batchId": record.id}
-        self._forced = {"connection": record.connection, **({"queue": record.queue} if record.queue else {})}
+        self._place: dict[str, Any] = {"connection": record.connection}
+        if record.queue:
+            self._place["queue"] = record.queue
+        self._call = replace(call, **self._place)
         self._of_class: dict[type[Job], JobOptions] = {}
 
     def all(self, items: Iterable[Item]) -> Iterator[Member]:
-        """Write members; those that a hook or the job itself drops are left out."""
-        return (member for item in items if (member := self._written(item)) is not None)
+        """Write members; those that a hook or the job itself drops are left out.
 
-    def _written(self, item: Item) -> Member | None:
+        :raises PayloadError: when the state of one cannot be written.
+        """
+        return (member for item in items if (member := self._member(item)) is not None)
+
+    def chain(self, item: Item) -> Chain | None:
+        """Write a member as a chain, which it may be, to be pushed later; None when a hook dropped it."""
+        from qcore.chains import PendingChain
+
+        pending = item if isinstance(item, PendingChain) else PendingChain([item])
+        # A delay is for the first link: the others follow at once.
+        forced, wide = replace(self._call, delay=None), JobOptions(delay=self._call.delay)
+        written = pending.written(self._app, wide=wide, forced=forced, fields=self._fields)
+        return None if written is None else written.chain
+
+    def pushed_later(self, chain: Chain) -> Member:
+        """Make a member of a chain that was written, now that its time has come."""
+        ids = tuple(map(links.id_of, links.split(chain["links"])))
+        first = links.following(chain, self._app.clock.now())
+        assert first is not None  # noqa: S101 - what was written has links
+        self._check_size(first[1], len(ids))
+        return Member(first[1], None, ids)
+
+    def _member(self, item: Item) -> Member | None:
+        if not isinstance(item, Job | Prepared):
+            chain = self.chain(item)
+            return None if chain is None else self.pushed_later(chain)
         job, given = (item.job, item.options) if isinstance(item, Prepared) else (item, UNSET)
-        push = self._queue.prepare(job, self._options(job, given), fields=self._fields)
+        # A member is counted, so it is pushed whoever holds its lock: whether it runs is found out when it is delivered.
+        push = self._queue.prepare(job, self._options(job, given), fields=self._fields, rule=LockRule.SHARE)
         return None if push is None else Member(push, job, (push.payload.id,))
 
     def _options(self, job: Job, given: JobOptions) -> JobOptions:
@@ -84,31 +129,45 @@ class MemberWriter:
         plain = given is UNSET and not isinstance(job, HandlerCall)
         found = self._of_class.get(type(job)) if plain else None
         if found is None:
-            found = replace(self._app.complete(job, self._call.over(given)), **self._forced)
+            found = self._app.complete(job, self._call.over(given))
             if plain:
                 self._of_class[type(job)] = found
         return found
 
+    def _check_size(self, push: Push, count: int) -> None:
+        size, limit = len(push.payload.body), self._app.codec.max_bytes
+        if size > limit:
+            raise PayloadError(
+                f"a chain of {count} members takes {size} bytes, which the first one has to carry, and the limit is "
+                f"{limit}: make it shorter, pass keys or paths instead of data, or raise the limit (max_bytes)"
+            )
 
-def push_members(
-    queue: Queue,
-    store: BatchStore,
-    batch_id: str,
-    members: Iterable[Member],
-    tell: Callable[[int], object] = lambda _: None,
-) -> int | None:
-    """Count members and push them, some at a time; gives how many, None without such a batch.
 
-    ``tell`` hears after each step how many there are by then.
+def prepared(items: list[Item] | Iterator[Item], writer: MemberWriter) -> list[Member] | Iterator[Member]:
+    """Write members: all at once, so that a wrong one pushes nothing, or many one after the other.
+
+    :raises PayloadError: when the state of one cannot be written.
+    """
+    members = writer.all(items)
+    return list(members) if isinstance(items, list) and len(items) <= AT_ONCE else members
+
+
+def push_members(queue: Queue, store: BatchStore, batch_id: str, members: Iterable[Member]) -> Iterator[int]:
+    """Count members and push them, some at a time; gives after each time how many there are by then.
+
+    :raises QcoreError: when there is no such batch (any more).
     """
     count, left = 0, iter(members)
     while chunk := _chunk(left):
-        ids = [each for member in chunk for each in member.ids]
-        if not queue.send_as((member[:2] for member in chunk), partial(store.add, batch_id, ids)):
-            return None
-        count += len(ids)
-        tell(count)
-    return count
+        ids_of = {member.push.payload.id: member.ids for member in chunk}
+
+        def add(pushes: list[Push], ids_of: dict[str, tuple[str, ...]] = ids_of) -> bool:
+            return store.add(batch_id, [each for push in pushes for each in ids_of[push.payload.id]], pushes)
+
+        if not queue.send_as([(member.push, member.job) for member in chunk], add):
+            raise QcoreError(f"the batch {batch_id} was deleted or pruned, so nothing can be added: dispatch a new one")
+        count += sum(map(len, ids_of.values()))
+        yield count
 
 
 def _chunk(members: Iterator[Member]) -> list[Member]:

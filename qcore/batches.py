@@ -97,6 +97,7 @@ class BatchStore(Protocol):
     def add(self, batch_id: str, members: Sequence[str], pushes: Sequence[Push]) -> bool:
         """Count new members and push their payloads, in one step. False, and nothing is done, without such a batch.
 
+        Every push is that of one of the members; members without one are pushed later, by those before them in a chain.
         A member that is known already is neither counted nor pushed again; nor is one whose push its lock refuses.
         """
 

@@ -71,14 +71,27 @@ class Closure(Job, name="qcore:closure"):
     """None until what was restored is unpickled."""
     _pickled: bytes
     """What was restored; empty for a job that was made here."""
+    _unreadable = False
+    """True when it could not be unpickled: nobody knows its callbacks then."""
+    _passed: tuple[object, ...] = ()
+    """What the function is called with in place of this job."""
 
-    def __init__(self, function: Function, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        function: Function,
+        *,
+        name: str | None = None,
+        most: int = 1,
+        rule: str = "only the job itself is passed to it: write lambda: f(...)",
+    ) -> None:
         """Take the function; ``name`` is shown before the place where it is written.
+
+        It may ask for ``most`` arguments; ``rule`` explains that.
 
         :raises JobDefinitionError: for a function that cannot be a job.
         """
         self.name = None if name is None else checked_name(name, "closure")
-        checked = _checked(function, 1, "only the job itself is passed to it: write lambda: f(...)")
+        checked = _checked(function, most, rule)
         self.place = _place_of(checked)
         self._functions, self._pickled = Functions(checked), b""
 
@@ -94,13 +107,18 @@ class Closure(Job, name="qcore:closure"):
         self._functions, self._pickled = Functions(function, (*callbacks, checked)), b""
         return self
 
+    def passing(self, *arguments: object) -> Self:
+        """Call the function with as many of these as it asks for, and not with this job."""
+        self._passed = arguments
+        return self
+
     def handle(self) -> object:
         """Call the function."""
-        return _called(self._loaded().function, self)
+        return _called(self._loaded().function, *(self._passed or (self,)))
 
     def failed(self, error: BaseException) -> Any:  # noqa: ANN401 - it is awaited if it can be
         """Call the callbacks, one after the other."""
-        remaining = iter(self._loaded().callbacks)
+        remaining = iter(() if self._unreadable else self._loaded().callbacks)
         for callback in remaining:
             result = _called(callback, error, self)
             if inspect.isawaitable(result):
@@ -144,7 +162,9 @@ class Closure(Job, name="qcore:closure"):
 
     def _loaded(self) -> Functions:
         if self._functions is None:
+            self._unreadable = True
             self._functions = loaded(self._pickled, self.display_name())
+            self._unreadable = False
         return self._functions
 
     # The same pickle, or the very same functions: equal code may have captured what cannot be compared.

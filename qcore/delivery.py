@@ -8,6 +8,7 @@ from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from qcore import current
 from qcore.errors import ManuallyFailedError, NotRunningError
 from qcore.events import JobBlocked
 from qcore.options import Delay, seconds_until
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextvars import Context
 
+    from qcore.dispatched_batch import Batch
     from qcore.clock import Clock
     from qcore.driver import Reservation
     from qcore.events import Events
@@ -103,6 +105,25 @@ class Delivery:
         found: str | None = raw.get("batchId") or (raw.get("callback") or {}).get("batch")
         return found
 
+    def batch(self) -> Batch | None:
+        """Give the batch that the job is a member of, or whose callback it is, as it is now; None without one."""
+        batch_id = self.batch_id
+        return None if batch_id is None else current.app().find_batch(batch_id, connection=self.connection)
+
+    def prepend_to_chain(self, *jobs: object) -> None:
+        """Let jobs run right after this one, before what follows it already; they keep their order.
+
+        They are pushed when this job succeeds. A job that is released or fails leaves its chain as it was.
+
+        :raises JobDefinitionError: for what cannot be a link.
+        :raises PayloadError: when one cannot be written, or the chain is too long then.
+        """
+        current.app().extend_chain(self, jobs, at_end=False)
+
+    def append_to_chain(self, *jobs: object) -> None:
+        """Let jobs run after all that follows this one; see ``prepend_to_chain``."""
+        current.app().extend_chain(self, jobs, at_end=True)
+
     # The names of think-queue for the same things.
 
     def get_name(self) -> str:
@@ -177,6 +198,8 @@ class Tools(NamedTuple):
     """Gives the store of locks and counters."""
     limiters: Mapping[str, Callable[[Job], object]]
     """The limiters of the App, by name: see ``App.limiter``."""
+    in_place: bool = False
+    """True when jobs are run by the code that dispatched them, which waits until they have ended."""
 
 
 _current: ContextVar[Delivery | None] = ContextVar("qcore_delivery", default=None)

@@ -4,27 +4,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qcore.after_response import current_response
 from qcore.closures import Dispatchable, as_job
 from qcore.errors import JobDefinitionError
 from qcore.handlers import HandlerCall, call_of, options_of
 from qcore.jobs import Job, Prepared
-from qcore.options import UNSET, JobOptions, Name, job_options, said
+from qcore.options import UNSET, JobOptions, Name, checked_name, job_options, said
 from qcore.queue import Hooks
+from qcore.rate_limits import checked_limiter, found
+from qcore.transactions import Transactions, after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from qcore.clock import Clock
     from qcore.driver import Push
+    from qcore.codec import Codec
+    from qcore.events import Events
+    from qcore.failed_jobs import FailedJobs
+    from qcore.injection import Provider
+    from qcore.layers import Layer
+    from qcore.links import Link
     from qcore.queue import Queue
+    from qcore.rate_limits import Limiter
+    from qcore.transactions import Way
 
 
 class Dispatcher:
     """What an App can be asked to push."""
 
+    clock: Clock
+    events: Events
+    codec: Codec
+    """Keeps payloads within their limits."""
+    provider: Provider
+    """Gives handlers what they ask for by type."""
+
     def __init__(self) -> None:
         """Begin without routes and hooks."""
         self.hooks = Hooks()
         self._routes: dict[type[Job], JobOptions] = {}
+        self._transactions = Transactions()
+        self.limiters: dict[str, Limiter] = {}
+        """The limiters of this App alone, by name; see ``limiter()``."""
 
     def connection(self, name: str | None = None) -> Queue:
         """Give the push side of a connection, the default one if none is named."""
@@ -32,6 +54,11 @@ class Dispatcher:
 
     def sync_queue(self) -> Queue:
         """Give a connection that runs in the caller what it is given."""
+        raise NotImplementedError
+
+    @property
+    def failed(self) -> FailedJobs:
+        """The failed jobs."""
         raise NotImplementedError
 
     def push(self, job: Job, options: JobOptions = UNSET) -> str | None:
@@ -42,7 +69,19 @@ class Dispatcher:
         if not isinstance(job, Job):
             job, options = _said(job, options)
         options = self.complete(job, options)
-        return self.connection(options.connection).push(job, options)
+        queue = self.connection(options.connection)
+        if options.after_commit is None and options.within is None and not queue.after_commit:
+            return queue.push(job, options)
+        push = queue.prepare(job, options)
+        return push.payload.id if push is not None and self.send(queue, [(push, job)], options) else None
+
+    def send(self, queue: Queue, prepared: Sequence[tuple[Push, Job | None]], options: JobOptions) -> list[str]:
+        """Send what was prepared when and how the options say; give the ids of what was not refused by a lock."""
+        return self._way(queue, options).send(queue, prepared)
+
+    def _way(self, queue: Queue, options: JobOptions) -> Way:
+        waits = queue.after_commit if options.after_commit is None else options.after_commit
+        return self._transactions.way(waits, options.within, self.clock)
 
     def dispatch(self, job: Dispatchable, **options: Any) -> str | None:
         """Push a job, or a plain function, and give its id; None when it was not pushed on purpose.
@@ -65,7 +104,7 @@ class Dispatcher:
         :raises PayloadError: when the state of any cannot be written; none is pushed then.
         """
         call, ids = said(options), []
-        groups: dict[str, list[tuple[Push, Job]]] = {}
+        groups: dict[tuple[str, Way], list[tuple[Push, Job]]] = {}
         for each in jobs:
             job, given = _said(each, call)
             complete = self.complete(job, given)
@@ -73,14 +112,39 @@ class Dispatcher:
             push = queue.prepare(job, complete)
             if push is not None:
                 ids.append(push.payload.id)
-                groups.setdefault(queue.name, []).append((push, job))
-        sent = {job_id for name, group in groups.items() for job_id in self.connection(name).send(group)}
+                groups.setdefault((queue.name, self._way(queue, complete)), []).append((push, job))
+        sent = {job_id for (name, way), group in groups.items() for job_id in way.send(self.connection(name), group)}
         return [job_id for job_id in ids if job_id in sent]
 
     def dispatch_sync(self, job: Dispatchable) -> str | None:
         """Run a job here and now, payload round trip included; its exception is raised here."""
         bare, given = _said(job, UNSET)
         return self.sync_queue().push(bare, self.complete(bare, given))
+
+    def dispatch_after_response(self, job: Dispatchable) -> str | None:
+        """Run a job in this process when the response has gone, and give its id; at once when there is no response.
+
+        A unique job takes its lock now, and None is given when it is taken.
+
+        :raises PayloadError: when its state cannot be written.
+        """
+        bare, given = _said(job, UNSET)
+        queue, options = self.sync_queue(), self.complete(bare, given)
+        push = queue.prepare(bare, options)
+        if push is None:
+            return None
+        transaction = self._transactions.waited_for(options.after_commit)
+        way = after(current_response(), transaction, self.clock)
+        return push.payload.id if way.send(queue, [(push, bare)]) else None
+
+    def transactions(self, source: Callable[[], object]) -> None:
+        """Say how to find the transaction in force: ``source()`` gives a session, or None when there is none.
+
+        ``after_commit=True`` waits for the first one that is open. Those of Django are found without a source.
+
+        :raises ConfigError: when it cannot be called, or makes a new session whenever it is.
+        """
+        self._transactions.add_source(source)
 
     def route(self, job_class: object, *, queue: Name | None = None, connection: Name | None = None) -> None:
         """Send jobs of a class, and of its subclasses, to a queue or connection.
@@ -93,6 +157,15 @@ class Dispatcher:
             raise JobDefinitionError(message)
         self._routes[target] = job_options(queue=queue, connection=connection).over(self._routes.get(target, UNSET))
 
+    def limiter(self, name: Name, rule: Limiter) -> None:
+        """Make a limiter known to this App, for ``RateLimited(name)``: ``rule(job)`` gives a ``Limit`` or several.
+
+        It beats one that was made for all Apps by ``qcore.limiter(name, rule)``.
+
+        :raises ConfigError: when the rule is no function of the job.
+        """
+        self.limiters[checked_name(name, "limiter")] = checked_limiter(rule, name)
+
     def before_push(self, hook: Callable[[Job, str, str], object]) -> None:
         """Call ``hook(job, connection, queue)`` before each push; when it returns False nothing is pushed."""
         self.hooks.before_push.append(hook)
@@ -101,15 +174,47 @@ class Dispatcher:
         """Add what ``hook(connection, queue, body)`` returns to the body of each payload."""
         self.hooks.payload.append(hook)
 
-    def complete(self, job: Job, call: JobOptions) -> JobOptions:
-        """Give the options of a push: the call's over the class's over the route's."""
+    def link(
+        self,
+        job: Dispatchable,
+        wide: JobOptions = UNSET,
+        *,
+        forced: JobOptions = UNSET,
+        job_id: str | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> Link | None:
+        """Write a job as a link of a chain, or as a callback; None when a hook or the job itself dropped it.
+
+        ``wide`` are options for jobs that say nothing themselves, ``forced`` beat whatever a job says.
+
+        :raises PayloadError: when its state cannot be written.
+        """
+        bare, call = _said(job, UNSET)
+        options = self.complete(bare, forced.over(call), wide)
+        return self.connection(options.connection).link(bare, options, job_id, fields=fields)
+
+    def complete(self, job: Job, call: JobOptions, wide: JobOptions = UNSET) -> JobOptions:
+        """Give the options of a push: the call's over the class's over those of many jobs over the route's."""
         options = call.over(type(job).__job__.options)
         if isinstance(job, HandlerCall):
             options = options.over(options_of(job))
+        if wide is not UNSET:
+            options = options.over(wide)
         if self._routes:
             for base in type(job).__mro__:
                 options = options.over(self._routes.get(base, UNSET))
+        if options.middleware:
+            self._refuse_unknown_limiters(options.middleware, options.connection)
         return options
+
+    def _refuse_unknown_limiters(self, layers: Iterable[Layer], connection: str | None) -> None:
+        from qcore.middleware import RateLimited  # it was loaded by whoever made one
+
+        # What this process runs itself it has to know; what others know is seen when they run it.
+        if not self.connection(connection).driver.shared:
+            for layer in layers:
+                if isinstance(layer, RateLimited):
+                    found(layer.name, self.limiters)
 
 
 def _said(job: Dispatchable, call: JobOptions) -> tuple[Job, JobOptions]:

@@ -165,6 +165,22 @@ class Locking(Protocol):
     def push_locked(self, push: Push) -> str | None:
         """Store the payload and take ``push.lock``. Gives the owner that holds the lock when that refused the push."""
 
+    def take_lock(self, lock: Lock) -> str | None:
+        """Take a lock for a payload that is stored already, or not yet. Gives the owner that holds it instead."""
+
+
+@runtime_checkable
+class Outbox(Protocol):
+    """The driver can write in a transaction that the caller began, and will end, on the driver's own database."""
+
+    def push_within(self, push: Push, transaction: object) -> str | None:
+        """Store the payload, and take ``push.lock``, as ``push_locked`` does; both are gone with a rollback.
+
+        ``transaction`` is the session or connection of the caller.
+
+        :raises ConfigError: when it is on another database, or no transaction is open there.
+        """
+
 
 @runtime_checkable
 class Extendable(Protocol):
@@ -211,6 +227,14 @@ class Listed(NamedTuple):
     attempts: int
     available_at: float
     """When it may be reserved, or when its lease ends, in seconds since 1970."""
+
+
+@runtime_checkable
+class Findable(Protocol):
+    """The driver can look a payload up by its id."""
+
+    def find(self, job_id: str) -> Listed | None:
+        """Show a live payload, whatever queue it is on; None when there is none."""
 
 
 @runtime_checkable

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from qcore.errors import JobDefinitionError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from qcore.jobs import Job
 
 logger = logging.getLogger("qcore")

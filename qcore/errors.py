@@ -16,7 +16,8 @@
     └── JobError                    how a job ended; never raised into user code
         ├── MaxAttemptsExceededError
         │   └── TimeoutExceededError
-        └── ManuallyFailedError
+        ├── ManuallyFailedError
+        └── StoredError             an exception of another process or time, as text
 
 Two signals are not errors, so that ``except Exception`` in a job does not swallow them:
 ``TimeLimitReached`` and ``JobInterrupted`` derive from ``BaseException``.
@@ -83,6 +84,28 @@ class TimeoutExceededError(MaxAttemptsExceededError):
 
 class ManuallyFailedError(JobError):
     """The job called ``fail()`` without an exception of its own."""
+
+
+class StoredError(JobError):
+    """Why a job failed, as it was stored: what callbacks are given in place of the exception itself."""
+
+    def __init__(self, type_name: str, message: str, traceback: str) -> None:
+        """Keep the parts of the exception."""
+        super().__init__(type_name, message, traceback)
+        self.type_name = type_name
+        """The name of its class, without the module."""
+        self.message = message
+        """What ``str()`` of it was."""
+        self.traceback = traceback
+        """The exception with its traceback, as Python prints it."""
+
+    def __str__(self) -> str:
+        """Give the message of the exception."""
+        return self.message
+
+    def __repr__(self) -> str:
+        """Show which exception it was."""
+        return f"StoredError({self.type_name}: {self.message})"
 
 
 class TimeLimitReached(BaseException):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from qcore.errors import JobInterrupted, TimeLimitReached
+# Given on: who wants an event wants to listen to it, and finds both here.
+from qcore.listeners import Events as Events  # noqa: PLC0414
+from qcore.listeners import EventType as EventType  # noqa: PLC0414
+from qcore.listeners import Listener as Listener  # noqa: PLC0414
 
 if TYPE_CHECKING:
     from qcore.batches import BatchRecord
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from qcore.driver import Payload, Reservation
     from qcore.failed import FailedJob
     from qcore.jobs import Job
-
-logger = logging.getLogger("qcore")
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -64,6 +63,25 @@ class JobQueued(_OfPush):
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class UniqueJobSkipped(Event):
+    """A unique job was not pushed, or not run when it was delivered: another job holds its lock."""
+
+    connection: str
+    queue: str
+    job: Job | None
+    """None for a payload that was pushed as it is, or that cannot be restored."""
+    job_id: str
+    key: str
+    """The lock, as ``qcore show --locks`` lists it."""
+    owner: str
+    """The id of the job that holds it."""
+    left: float | None
+    """Seconds for which the lock lasts at most; None when its store cannot tell."""
+    delivery: Delivery | None
+    """None when it was not pushed."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class JobPopping(Event):
     """A worker is about to reserve a job."""
 
@@ -104,6 +122,16 @@ class JobBlocked(_OfDelivery):
     """The name of the middleware's class, or what it calls itself."""
     delay: float | None
     """Seconds for which it is released; None when the job ended here as if it had succeeded."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class JobDebounced(_OfDelivery):
+    """A debounced job was delivered after another one had taken its place; it is not run."""
+
+    key: str
+    """Says, in the store, which one was dispatched last."""
+    owner: str
+    """The id of that one."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -300,66 +328,3 @@ class BatchFinished(_OfBatch):
 @dataclass(slots=True, eq=False, repr=False)
 class BatchCancelled(_OfBatch):
     """A batch was cancelled, by a member that failed or by somebody: see ``record.cancelled_by``."""
-
-
-EventType = TypeVar("EventType", bound=Event)
-Listener = Callable[[EventType], object]
-
-
-class Events:
-    """Listeners by event class. Without a listener an event is not even made."""
-
-    __slots__ = ("_heard_by", "_listeners")
-
-    def __init__(self) -> None:
-        """Begin without listeners."""
-        self._listeners: dict[type[Event], list[Listener[Event]]] = {}
-        self._heard_by: dict[type[Event], tuple[Listener[Event], ...]] = {}
-
-    def listen(self, event: type[EventType], listener: Listener[EventType]) -> Callable[[], None]:
-        """Call ``listener`` with every event of that class; gives a function that ends it.
-
-        ``listen(Event, ...)`` and other base classes hear all that derives from them. A listener that
-        raises is logged and changes nothing.
-        """
-        listeners = self._listeners.setdefault(event, [])
-        listeners.append(listener)  # type: ignore[arg-type] # called with its own class only
-        self._heard_by = {}
-        live: list[Any] = [listener]
-
-        def end() -> None:
-            if live:
-                listeners.remove(live.pop())
-                self._heard_by = {}
-
-        return end
-
-    def wants(self, event: type[Event]) -> bool:
-        """Tell whether anybody would hear such an event."""
-        return bool(self._listeners) and bool(self._all(event))
-
-    def _all(self, event: type[Event]) -> tuple[Listener[Event], ...]:
-        """Everybody who hears an event, looked up once for each class."""
-        heard_by = self._heard_by  # this very dict: one that was replaced meanwhile must not be filled from before
-        found = heard_by.get(event)
-        if found is None:
-            lists = [self._listeners.get(base, ()) for base in event.__mro__[:-1]]
-            found = heard_by[event] = tuple(listener for each in lists for listener in each)
-        return found
-
-    def emit(self, event: Event) -> bool:
-        """Tell everybody; False when a listener returned just that."""
-        go_on = True
-        for listener in self._all(type(event)):
-            go_on &= _call(listener, event) is not False
-        return go_on
-
-
-def _call(listener: Listener[Event], event: Event) -> object:
-    try:
-        return listener(event)
-    except (KeyboardInterrupt, JobInterrupted, TimeLimitReached):
-        raise
-    except BaseException:
-        logger.exception("a listener of %s raised; the job goes on", type(event).__name__)
-        return None

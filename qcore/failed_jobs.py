@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qcore import payload
-from qcore.driver import Payload
+from qcore import links, payload
+from qcore.driver import LockRule, Payload, Push
 from qcore.errors import ConfigError, PayloadError
 from qcore.events import JobRetryRequested
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from qcore.batches import BatchStore
     from qcore.clock import Clock
     from qcore.events import Events
     from qcore.failed import FailedJob, FailedStore
@@ -32,12 +33,14 @@ class Retried(NamedTuple):
     """Jobs that wait again."""
     missing: list[str]
     """Ids without a failed job."""
+    skipped: tuple[str, ...] = ()
+    """Unique jobs that stay failed, because another job holds their lock; ``UniqueJobSkipped`` says which."""
 
 
 class FailedJobs:
     """The failed jobs of an App."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - joined by the App
         self,
         failed: FailedStore,
         *,
@@ -46,14 +49,16 @@ class FailedJobs:
         codec: JobCodec,
         clock: Clock,
         events: Events,
+        batches: Callable[[str], BatchStore | None] = lambda _: None,
     ) -> None:
-        """Take the failed store; ``connection`` gives the push side of a connection by name."""
+        """Take the failed store; ``connection`` gives the push side of a connection by name, ``batches`` its store."""
         self._failed = failed
         self._store = store
         self._connection = connection
         self._codec = codec
         self._clock = clock
         self._events = events
+        self._batches = batches
 
     def list(self, *, queue: str | None = None) -> list[FailedJob]:
         """All failed jobs, of one queue if given; the newest failure first."""
@@ -74,20 +79,19 @@ class FailedJobs:
         :raises ConfigError: when a job's connection is configured no more, or its class cannot be a job any
             more; that job stays failed, the others are pushed before it is said.
         """
-        retried, refused = Retried([], []), None
+        retried, skipped, refused = Retried([], []), list[str](), None
         for job_id in dict.fromkeys(ids):
             record = self._failed.find(job_id)
             if record is None:
                 retried.missing.append(job_id)
                 continue
             try:
-                self._retry(record)
-                retried.ids.append(job_id)
+                (retried.ids if self._retry(record) else skipped).append(job_id)
             except ConfigError as error:
                 refused = refused or error
         if refused is not None:
             raise refused
-        return retried
+        return retried._replace(skipped=tuple(skipped))
 
     def retry_all(self, *, queue: str | None = None) -> Retried:
         """Push all failed jobs anew, of one queue if given; the oldest failure first."""
@@ -116,37 +120,54 @@ class FailedJobs:
         """Drop those that failed at least that many hours ago; say how many."""
         return self.flush(hours=hours)
 
-    def _retry(self, record: FailedJob) -> None:
+    def _retry(self, record: FailedJob) -> bool:
+        """Push a failed job anew; False when another one holds its lock."""
         queue = self._connection(record.connection)
         claim = f"retry:{record.id}:{record.number}"
         if not self._store().add(claim, "", ttl=CLAIM):
-            return  # somebody else is at it, and a second push could come after the job has run
+            return True  # somebody else is at it, and a second push could come after the job has run
+        pushed = False
         try:
-            self._push_anew(record, queue)
-        except BaseException:
-            self._store().forget(claim)
-            raise
+            pushed = self._push_anew(record, queue)
+        finally:
+            if not pushed:
+                self._store().forget(claim)
+        return pushed
 
-    def _push_anew(self, record: FailedJob, queue: Queue) -> None:
+    def _push_anew(self, record: FailedJob, queue: Queue) -> bool:
         if self._events.wants(JobRetryRequested):
             self._events.emit(JobRetryRequested(record))
+        self._revive_batch(record)
         # Pushed first: should the process die in between, the job is there twice rather than not at all,
         # and a push of an id that waits already changes nothing.
-        queue.push_raw(self._fresh(record, queue), record.queue)
+        if not queue.push_again(self._fresh(record, queue)):
+            return False
         # This failure only: a worker may have run it meanwhile, and a new failure is a new record.
         self._failed.forget(record.id, number=record.number)
+        return True
 
-    def _fresh(self, record: FailedJob, queue: Queue) -> Payload:
+    def _revive_batch(self, record: FailedJob) -> None:
+        """Take back that a failed member cancelled its batch: before the push, as the job may end right after it."""
+        body = self._decoded(record)
+        batch_id = None if body is None else body.raw.get("batchId")
+        store = None if batch_id is None else self._batches(record.connection)
+        if batch_id is not None and store is not None:
+            store.revive(batch_id)
+
+    def _fresh(self, record: FailedJob, queue: Queue) -> Push:
         """Write the payload anew from today's class; what cannot be read or written is pushed as it is."""
         body = self._decoded(record)
         if body is None:
-            return record.payload
+            return Push(record.queue, record.payload)
+        raw, at_rest = body.raw, record.payload
         try:
             job = self._codec.restored(body)
             fresh: Any = self._codec.codec.loads(queue.body_of(job, type(job).__job__.options, record.id))
-            return Payload(record.id, self._codec.codec.dumps(body.raw | fresh, what=body.display_name))
+            raw = {name: value for name, value in raw.items() if name != "unique"} | fresh
+            at_rest = Payload(record.id, self._codec.codec.dumps(raw, what=body.display_name))
         except PayloadError:
-            return record.payload
+            raw = body.raw
+        return Push(record.queue, at_rest, 0, links.lock_of(raw, 0, LockRule.REFUSE))
 
     def _decoded(self, record: FailedJob) -> payload.Body | None:
         try:

@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from qcore import links
 from qcore.batches import BatchStep, State
-from qcore.driver import NONE, Effects, LockRule, Push, Unlock
+from qcore.driver import NONE, Effects, Push
 from qcore.errors import ConfigError
-from qcore.events import JobQueued, JobQueueing
+from qcore.events import BatchCancelled, BatchFinished, JobQueued, JobQueueing
 from qcore.redaction import Redactor, exception_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from qcore.batches import BatchRecord, BatchStore
     from qcore.clock import Clock
     from qcore.delivery import Delivery
     from qcore.driver import Driver
     from qcore.events import Events
-    from qcore.store import Store
+    from qcore.unique_locks import UniqueLocks
 
 logger = logging.getLogger("qcore")
 
@@ -40,28 +41,32 @@ class FollowUps:
         *,
         connection: str,
         driver: Driver,
-        store: Callable[[], Store],
+        locks: UniqueLocks,
         clock: Clock,
         events: Events,
         redactor: Redactor,
         push_elsewhere: Callable[[str, Push], object],
+        batches: Callable[[], BatchStore | None] = lambda: None,
     ) -> None:
-        """Take the parts; ``push_elsewhere`` pushes to another connection."""
+        """Take the parts; ``push_elsewhere`` pushes to another connection, ``batches`` gives the store of this one."""
         self._connection = connection
         self._driver = driver
-        self._store = store
+        self._locks = locks
         self._clock = clock
         self._events = events
         self._redactor = redactor
         self._push_elsewhere = push_elsewhere
+        self._batches = batches
+        self._batch_before: BatchRecord | None = None
+        """The batch of the delivery at work before it is counted; None when nobody wants to hear of it."""
 
     def after_success(self, delivery: Delivery) -> Effects:
         """Prepare what follows a job that ran or was skipped; other connections get theirs now."""
         if not _has_any(delivery):
             return NONE
         following = links.following(delivery.chain, self._clock.now()) if delivery.chain else None
-        pushes = self._own([following] if following else [])
-        return Effects(pushes, None, self._unlocks(delivery), self._step(delivery, State.DONE))
+        pushes = self._own(delivery, [following] if following else [])
+        return Effects(pushes, None, self._locks.unlocks(delivery), self._step(delivery, State.DONE))
 
     def after_failure(self, delivery: Delivery, error: BaseException) -> Effects:
         """Prepare what follows a job that failed for good; other connections get theirs now."""
@@ -75,30 +80,35 @@ class FollowUps:
         if delivery.chain and delivery.chain["catch"]:
             # The token makes it a failure of its own: the same link may be retried and fail again.
             salt = f"{delivery.id}:{delivery.reservation.token}"
-            pushes = self._own(links.caught(delivery.chain, self._clock.now(), told, salt))
-        return Effects(pushes, None, self._unlocks(delivery), self._step(delivery, State.FAILED, told))
+            pushes = self._own(delivery, links.caught(delivery.chain, self._clock.now(), told, salt))
+        return Effects(pushes, None, self._locks.unlocks(delivery), self._step(delivery, State.FAILED, told))
 
     def freed(self, delivery: Delivery, effects: Effects) -> None:
         """Do what was left for the time after the delete, and tell what it pushed."""
         if delivery.body is not None and "unique" in delivery.body.raw and not effects.unlocks:
-            self.unlock(delivery)
+            self._locks.free(delivery)
         for push in effects.pushes:
             self._tell(JobQueued, push)
+        if effects.batch is not None and self._batch_before is not None:
+            self._tell_of_batch(self._batch_before, effects.batch)
 
-    def unlock(self, delivery: Delivery) -> None:
-        """Free the lock of a unique job, unless it is in other hands."""
-        lock = delivery.body.raw["unique"] if delivery.body is not None else None
-        if lock is not None:
-            self._store().forget(lock["key"], value=delivery.id)
+    def _tell_of_batch(self, before: BatchRecord, step: BatchStep) -> None:
+        """Tell what the step made of the batch. Only the record shows it: the step was taken inside the delete."""
+        store = self._batches()
+        after = None if store is None else store.find(step.batch_id)
+        if after is not None:
+            tell_of_step(self._events, before, after, step)
 
-    def _own(self, prepared: Iterable[tuple[str, Push]]) -> tuple[Push, ...]:
+    def _own(self, delivery: Delivery, prepared: Iterable[tuple[str, Push]]) -> tuple[Push, ...]:
         """Push what belongs to other connections; give the rest."""
         own = []
         for connection, push in prepared:
-            if connection != self._connection and self._pushed_elsewhere(connection, push):
-                continue
+            if connection != self._connection:
+                self._locks.give_up(delivery, push)
+                if self._pushed_elsewhere(connection, push):
+                    continue
             self._tell(JobQueueing, push)
-            own.append(self._with_lock_taken(push))
+            own.append(self._locks.before(push, after=delivery))
         return tuple(own)
 
     def _pushed_elsewhere(self, connection: str, push: Push) -> bool:
@@ -110,26 +120,13 @@ class FollowUps:
             return False
         return True
 
-    def _with_lock_taken(self, push: Push) -> Push:
-        """Take the lock beforehand where it lives in another backend than the queue."""
-        lock = push.lock
-        if lock is None or self._locks_here():
-            return push
-        if not self._store().add(lock.key, lock.owner, ttl=lock.ttl) and lock.rule is LockRule.REPLACE:
-            self._store().put(lock.key, lock.owner, ttl=lock.ttl)
-        return push._replace(lock=None)
-
-    def _locks_here(self) -> bool:
-        return self._store().home is self._driver.home
-
-    def _unlocks(self, delivery: Delivery) -> tuple[Unlock, ...]:
-        lock = delivery.body.raw.get("unique") if delivery.body is not None else None
-        return (Unlock(lock["key"], delivery.id),) if lock and self._locks_here() else ()
-
     def _step(self, delivery: Delivery, state: State, told: str = "") -> BatchStep | None:
         batch_id = delivery.body.raw.get("batchId") if delivery.body is not None else None
         if batch_id is None:
             return None
+        heard = self._events.wants(BatchFinished) or self._events.wants(BatchCancelled)
+        store = self._batches() if heard else None
+        self._batch_before = None if store is None else store.find(batch_id)
         rest = delivery.chain["links"] if delivery.chain and state is State.FAILED else ""
         dropped = tuple(links.id_of(link) for link in links.split(rest))
         return BatchStep(batch_id, delivery.id, state, self._clock.now(), dropped, told)
@@ -144,6 +141,14 @@ class FollowUps:
     def _tell(self, event: type[JobQueueing | JobQueued], push: Push) -> None:
         if self._events.wants(event):
             self._events.emit(event(self._connection, push.queue, None, push.payload, push.delay))
+
+
+def tell_of_step(events: Events, before: BatchRecord, after: BatchRecord, step: BatchStep) -> None:
+    """Tell whether a batch was cancelled or finished by that step, and not by one of somebody else."""
+    if after.cancelled_at == step.at and before.cancelled_at is None and events.wants(BatchCancelled):
+        events.emit(BatchCancelled(after))
+    if after.finished_at == step.at and after != before and events.wants(BatchFinished):
+        events.emit(BatchFinished(after))
 
 
 def _has_any(delivery: Delivery) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, overload
 
 from qcore import current
+from qcore.codec import Codec, canonical
 from qcore.errors import JobDefinitionError
 from qcore.jobs import Job
 
@@ -21,6 +22,8 @@ class FunctionCall(Job):
     owner: ClassVar[FunctionJob[..., Any]]
     function: ClassVar[Callable[..., Any]]
     signature: ClassVar[inspect.Signature]
+    unique_by: ClassVar[tuple[str, ...] | None] = None
+    """The parameters that tell unique calls apart, None for all."""
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         """Keep the arguments; they were bound to the function's signature."""
@@ -30,6 +33,13 @@ class FunctionCall(Job):
         """Call the function; ``given`` are arguments that were left open."""
         bound = inspect.BoundArguments(self.signature, {**self.arguments, **given} if given else self.arguments)
         return type(self).function(*bound.args, **bound.kwargs)
+
+    def unique_id(self) -> str:
+        """Give the arguments, defaults included, as text: all of them, or those that ``unique_by=`` names."""
+        parameters = self.signature.parameters.values()
+        known = {each.name: each.default for each in parameters if each.default is not each.empty} | self.arguments
+        wanted = known if self.unique_by is None else {name: known[name] for name in self.unique_by if name in known}
+        return canonical(_codec.encode(wanted, path=type(self).__qualname__)) if wanted else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let a closure capture the call, and not the class: that has the name of the function, and is not found."""
@@ -117,6 +127,8 @@ def job(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
         send_welcome.dispatch(42)
         send_welcome.job(42).dispatch(delay=60)
 
+    Unique and debounced ones are told apart by all arguments, or by those that ``unique_by=("user_id",)`` names.
+
     :raises JobDefinitionError: for an unknown option, or something that is no plain function.
     """
     if function is not None:
@@ -135,11 +147,30 @@ def _class_of(function: Callable[..., Any], options: dict[str, Any]) -> type[Fun
     if function.__name__ == "<lambda>":
         message = "a lambda has no name of its own, which a payload could use: write the job with def"
         raise JobDefinitionError(message)
-    body = {
+    signature, given = inspect.signature(function), dict(options)
+    body: dict[str, object] = {
         "__doc__": function.__doc__,
         "__module__": function.__module__,
         "__qualname__": function.__qualname__,
         "function": staticmethod(function),
-        "signature": inspect.signature(function),
+        "signature": signature,
     }
-    return type(function.__name__, (FunctionCall,), body, **options)
+    if "unique_by" in given:
+        body["unique_by"] = _checked_parameters(given.pop("unique_by"), signature, function.__qualname__)
+        if not any(given.get(word) for word in ("unique", "unique_until_processing", "debounce_for")):
+            message = f"{function.__qualname__}: unique_by goes with unique=True or debounce_for="
+            raise JobDefinitionError(message)
+    return type(function.__name__, (FunctionCall,), body, **given)
+
+
+def _checked_parameters(given: object, signature: inspect.Signature, whose: str) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else given
+    if isinstance(names, list | tuple) and names and all(name in signature.parameters for name in names):
+        return tuple(names)
+    known = ", ".join(signature.parameters) or "none"
+    message = f"{whose}: unique_by names parameters of the function, which are {known}; got {given!r:.100}"
+    raise JobDefinitionError(message)
+
+
+# Wide limits: what calls are told apart by is stored as a hash when it is long.
+_codec = Codec(max_bytes=1 << 40, max_depth=200)

@@ -14,7 +14,8 @@ from qcore.sealing import Keys
 
 if TYPE_CHECKING:
     from qcore.codec import Codec
-    from qcore.jobs import Definition, Job
+    from qcore.definition import Definition
+    from qcore.jobs import Job
     from qcore.payload import Body
 
 
@@ -62,9 +63,6 @@ class JobCodec:
     def _sealed(self, job: Job, definition: Definition) -> str:
         if isinstance(job, Closure):
             return job.signed(self._keys)
-        # Without a key nothing is written, not even in memory.
-        if not self._keys:
-            raise self._keys.missing(definition.short_name, "encrypted")
         state = self.codec.encode(complete_state_of(job), path=definition.short_name)
         # The name stands inside too: what was written for one class is none of another's.
         content = self.codec.dumps([definition.name, state], what=definition.name)

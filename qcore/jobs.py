@@ -2,54 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from qcore import current, registry
+from qcore import current
 from qcore import delivery as deliveries
 from qcore.codec import Codec, canonical
-from qcore.errors import JobDefinitionError, NotRunningError, PayloadError
+from qcore.definition import SAID_OF_A_CLASS, Definition, define, middleware_is_a_method
+from qcore.errors import NotRunningError, PayloadError
 from qcore.job_state import state_of
-from qcore.options import (
-    OF_A_CLASS,
-    UNSET,
-    Backoff,
-    Delay,
-    JobOptions,
-    Name,
-    checked_name,
-    job_options,
-    refuse_unknown,
-    said,
-)
-from qcore.sealing import Seal
+from qcore.options import UNSET, Backoff, Delay, JobOptions, Name, job_options, refuse_unknown, said
+from qcore.unique import Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
+    from qcore.dispatched_batch import Batch
     from qcore.layers import Layer
-    from qcore.unique import Unique
+    from qcore.unique import Debounce
 
-
-
-class Definition(NamedTuple):
-    """What qcore knows of a job class."""
-
-    name: str
-    """The name in payloads: ``module:QualName``, or what ``name=`` said."""
-    aliases: tuple[str, ...]
-    options: JobOptions
-    given: JobOptions
-    """The options said on this very class, without those of its bases."""
-    unique: Unique | None = None
-    """How jobs of the class keep each other away, None when they do not."""
-    seal: Seal | None = None
-    """How their state is sealed in a payload, None when it is plain."""
-
-    @property
-    def short_name(self) -> str:
-        """The name without its module."""
-        return self.name.rpartition(":")[2] or self.name
+_NOTHING = (None,) * 6
 
 
 class Job:
@@ -82,17 +54,21 @@ class Job:
         backoff: Backoff | None = None,
         timeout: float | None = None,
         fail_on_timeout: bool | None = None,
+        after_commit: bool | None = None,
         encrypted: bool | None = None,
+        unique: bool | None = None,
+        unique_for: float | None = None,
+        unique_until_processing: bool | None = None,
+        debounce_for: Debounce | None = None,
         **unknown: object,
     ) -> None:
         """Take the options from the class keywords and make the class known by its name.
 
         :raises JobDefinitionError: for an unknown option or a value that cannot mean anything.
         """
-        known = ("name", "aliases", *OF_A_CLASS, "encrypted")
         if "middleware" in unknown:
-            raise _middleware_is_a_method(cls)
-        refuse_unknown(unknown, of=f"{cls.__qualname__}: ", known=known)
+            raise middleware_is_a_method(cls)
+        refuse_unknown(unknown, of=f"{cls.__qualname__}: ", known=("name", "aliases", *SAID_OF_A_CLASS))
         super().__init_subclass__()
         given = job_options(
             queue=queue,
@@ -103,8 +79,11 @@ class Job:
             backoff=backoff,
             timeout=timeout,
             fail_on_timeout=fail_on_timeout,
+            after_commit=after_commit,
         )
-        _define(cls, given, name, (aliases,) if isinstance(aliases, str) else tuple(aliases), encrypted=encrypted)
+        words = Words(unique, unique_for, unique_until_processing, debounce_for)
+        aliases = (aliases,) if isinstance(aliases, str) else tuple(aliases)
+        define(cls, given, name, aliases, encrypted=encrypted, words=words)
 
     # What a job may define: only ``handle`` is needed.
 
@@ -124,7 +103,7 @@ class Job:
         return None
 
     def unique_id(self) -> object:
-        """What tells unique jobs of the class apart: those that say the same keep each other away."""
+        """What tells unique or debounced jobs of the class apart: a text, a number, a UUID or a tuple of those."""
         return ""
 
     def middleware(self) -> Iterable[Callable[[Any, Callable[[Any], object]], object]]:
@@ -151,14 +130,26 @@ class Job:
         queue: Name | None = None,
         connection: Name | None = None,
         middleware: Sequence[Layer] | None = None,
+        after_commit: object | None = None,
+        within: object | None = None,
     ) -> str | None:
         """Push the job and give its id; None when it was not pushed on purpose.
+
+        ``after_commit`` a session (or True: the one in force) it is pushed when that has committed. ``within`` a
+        session or connection, it is written by that very transaction.
 
         :raises PayloadError: when its state cannot be written; nothing is pushed then.
         """
         options = UNSET
-        if delay is not None or queue is not None or connection is not None or middleware is not None:
-            options = job_options(delay=delay, queue=queue, connection=connection, middleware=middleware)
+        if (delay, queue, connection, middleware, after_commit, within) != _NOTHING:
+            options = job_options(
+                delay=delay,
+                queue=queue,
+                connection=connection,
+                middleware=middleware,
+                after_commit=after_commit,
+                within=within,
+            )
         return current.app().push(self, options)
 
     def dispatch_if(self, condition: object, **options: Any) -> str | None:
@@ -172,6 +163,15 @@ class Job:
     def dispatch_sync(self) -> str | None:
         """Run the job here and now, payload round trip included; its exception is raised here."""
         return current.app().dispatch_sync(self)
+
+    def dispatch_after_response(self) -> str | None:
+        """Run the job in this process when the response has gone, and give its id; see ``qcore.after_response``.
+
+        Without a response to wait for it runs at once, like ``dispatch_sync``.
+
+        :raises PayloadError: when its state cannot be written.
+        """
+        return current.app().dispatch_after_response(self)
 
     def with_options(self, **options: Any) -> Prepared:
         """Say options for this one job, beside ``dispatch``'s: ``tries``, ``timeout``, ``backoff``, ...
@@ -207,6 +207,31 @@ class Job:
         :raises NotRunningError: when no worker is running this job.
         """
         self._delivery("delete").delete()
+
+    def batch(self) -> Batch | None:
+        """Give the batch that this job is a member of, as it is now; None without one, and when nothing runs the job."""
+        delivery = deliveries.of(self)
+        return delivery.batch() if delivery else None
+
+    def batching(self) -> bool:
+        """Tell whether this job is a member of a batch that is neither finished nor cancelled."""
+        batch = self.batch()
+        return batch is not None and not batch.finished and not batch.cancelled
+
+    def prepend_to_chain(self, *jobs: object) -> None:
+        """Let jobs run right after this one, before what follows it already; they keep their order.
+
+        They are pushed when this job succeeds. A job that is released or fails leaves its chain as it was.
+
+        :raises JobDefinitionError: for what cannot be a link.
+        :raises PayloadError: when one cannot be written, or the chain is too long then.
+        :raises NotRunningError: when no worker is running this job.
+        """
+        self._delivery("prepend_to_chain").prepend_to_chain(*jobs)
+
+    def append_to_chain(self, *jobs: object) -> None:
+        """Let jobs run after all that follows this one; see ``prepend_to_chain``."""
+        self._delivery("append_to_chain").append_to_chain(*jobs)
 
     def _delivery(self, verb: str) -> deliveries.Delivery:
         delivery = deliveries.of(self)
@@ -257,52 +282,6 @@ class Prepared:
     def __repr__(self) -> str:
         """Show the job and what was said for it."""
         return f"{self.job!r} with {self.options}"
-
-
-def _refuse_attributes(cls: type[Job]) -> None:
-    """Refuse options written as Laravel writes them: they would be silently without effect."""
-    declared = vars(cls).get("__annotations__", {})
-    if isinstance(vars(cls).get("middleware"), list | tuple):
-        raise _middleware_is_a_method(cls)
-    for option in (*OF_A_CLASS, "encrypted"):
-        value = vars(cls).get(option)
-        if isinstance(value, str | int | float | list | tuple) and option not in declared:
-            message = f"{cls.__qualname__}: options are class keywords: class {cls.__name__}(Job, {option}={value!r})"
-            raise JobDefinitionError(message)
-
-
-def _middleware_is_a_method(cls: type[Job]) -> JobDefinitionError:
-    return JobDefinitionError(
-        f"{cls.__qualname__}: middleware is a method of a job class: write def middleware(self): return [...]; "
-        "for one dispatch alone, and for functions, say with_options(middleware=[...])"
-    )
-
-
-def _define(
-    cls: type[Job], given: JobOptions, name: str | None, aliases: tuple[str, ...], *, encrypted: bool | None
-) -> None:
-    _refuse_attributes(cls)
-    remade = cls.__dict__.get("__job__")
-    if remade is not None and given == UNSET and name is None and encrypted is None:
-        # @dataclass(slots=True) and attrs make the class a second time, without its keywords.
-        definition: Definition = remade
-    else:
-        base = cls.__job__.options
-        name = f"{cls.__module__}:{cls.__qualname__}" if name is None else checked_name(name, "job")
-        aliases = tuple(checked_name(alias, "job") for alias in aliases)
-        definition = Definition(name, aliases, given.over(base) if base is not UNSET else given, given)
-        definition = definition._replace(seal=_seal_of(cls, encrypted))
-    cls.__job__ = definition
-    registry.register(cls, (definition.name, *definition.aliases))
-
-
-def _seal_of(cls: type[Job], encrypted: object) -> Seal | None:
-    if encrypted is None:
-        return cls.__job__.seal
-    if not isinstance(encrypted, bool):
-        message = f"{cls.__qualname__}: encrypted is True or False, got {encrypted!r}"
-        raise JobDefinitionError(message)
-    return Seal.ENCRYPTED if encrypted else None
 
 
 def holds(condition: object, job: Job) -> bool:

@@ -65,17 +65,24 @@ def checked(layers: object, whose: str) -> tuple[Layer, ...]:
     return found
 
 
-def fault_of(layer: object) -> str | None:
+def fault_of(layer: Any) -> str | None:  # noqa: ANN401 - what it is is found out here
     """Say why something can be no middleware, None when it can."""
     if isinstance(layer, type):
         return "is a class: give an instance of it"
     if not callable(layer):
         return "cannot be called"
-    code = layer if inspect.isroutine(layer) else type(layer).__call__
-    if inspect.iscoroutinefunction(code) or inspect.isasyncgenfunction(code):
+    return _fault_of_function(layer if inspect.isroutine(layer) else type(layer).__call__) or _fault_of_arguments(layer)
+
+
+def _fault_of_function(function: object) -> str | None:
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return "is async: write it with def, call_next(job) sees an async handler through to its end"
-    if inspect.isgeneratorfunction(code):
+    if inspect.isgeneratorfunction(function):
         return "is a generator: nothing of it would run; use return instead of yield"
+    return None
+
+
+def _fault_of_arguments(layer: Layer) -> str | None:
     try:
         inspect.signature(layer).bind(None, None)
     except TypeError as error:
@@ -126,7 +133,9 @@ def restored(field: JSON, codec: Codec, of: str) -> tuple[Middleware, ...]:
     layers = codec.decode(field, path=f"{of}.middleware")
     if isinstance(layers, list) and all(isinstance(layer, Middleware) for layer in layers):
         return tuple(layers)
-    message = f"the middleware of {of} is a list of objects derived from qcore.middleware.Middleware, got {layers!r:.100}"
+    message = (
+        f"the middleware of {of} is a list of objects derived from qcore.middleware.Middleware, got {layers!r:.100}"
+    )
     raise PayloadError(message)
 
 
@@ -156,8 +165,9 @@ def checked_seconds(value: object, what: str) -> float:
 
 
 def kind_of(job: Job) -> str:
-    """Give what tells jobs of one kind from others: the name of the class; of a closure or a push of raw data,
-    all of which share a class of ours, what it is called.
+    """Give what tells jobs of one kind from others: the name of their class.
+
+    Closures, and pushes of raw data, are all of one class of ours: of these it is what they are called.
     """
     name = type(job).__job__.name
     return job.display_name() if name.startswith("qcore:") else name

@@ -7,7 +7,7 @@ size of a chain grows with the number of its links and no faster.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
 from qcore.driver import Lock, LockRule, Payload, Push
 from qcore.errors import PayloadError
@@ -75,6 +75,12 @@ def id_of(link: Link) -> str:
     return job_id
 
 
+def placed(link: Link, connection: str, queue: str) -> Link:
+    """Move a link to another connection, and to that queue of it; one that goes there already stays as it is."""
+    fields = _fields(link)
+    return link if fields["connection"] == connection else _opaque({**fields, "connection": connection, "queue": queue})
+
+
 def joined(links: Iterable[Link]) -> str:
     """Write links one after the other, as a chain holds them."""
     return _BETWEEN.join(links)
@@ -121,12 +127,12 @@ def head(link: Link, rest: Chain, at: float, rule: LockRule = LockRule.SHARE) ->
     return fields["connection"], _push(fields, at, chain=rest, rule=rule)
 
 
-def following(chain: Chain, at: float) -> tuple[str, Push] | None:
+def following(chain: Chain, at: float, rule: LockRule = LockRule.SHARE) -> tuple[str, Push] | None:
     """Give the next link of a chain, ready to be pushed, and its connection; None at the end."""
     if not chain["links"]:
         return None
     first, _, rest = chain["links"].partition(_BETWEEN)
-    return head(first, {**chain, "links": rest}, at)
+    return head(first, {**chain, "links": rest}, at, rule)
 
 
 def failure(name: str, message: str, traceback: str, body: str) -> str:
@@ -181,13 +187,53 @@ def after_batch(chain: Chain | None, at: float, *, cancelled: bool, told: str, s
     return () if next_link is None else (next_link[1],)
 
 
-def lock_of(body: dict[str, Any], delay: float, rule: LockRule) -> Lock | None:
-    """Give the lock that a payload takes when it is pushed."""
-    unique = body.get("unique")
-    if unique is None:
+class LockField(NamedTuple):
+    """The field ``unique`` of a payload: the lock that its job takes."""
+
+    key: str
+    ttl: float | None
+    """Seconds from when the job is due, None for ever."""
+    rule: LockRule | None = None
+    """SHARE: it was pushed whoever held the lock. REPLACE: it is debounced. None: it was pushed with its lock."""
+    until_processing: bool = False
+    """The lock is freed when the handler begins."""
+    max_wait: float | None = None
+    """See ``Unique.max_wait``."""
+
+
+_RULES = {None: None, "share": LockRule.SHARE, "replace": LockRule.REPLACE}
+
+
+def lock_field(body: Mapping[str, Any]) -> LockField | None:
+    """Read the field ``unique`` of a payload; None when there is none that makes sense."""
+    field = body.get("unique")
+    if type(field) is not dict:
         return None
-    ttl = unique["ttl"]
-    return Lock(unique["key"], body["id"], None if ttl is None else delay + ttl, LockRule(unique.get("rule") or rule))
+    key, ttl, rule, max_wait = (field.get(name) for name in ("key", "ttl", "rule", "maxWait"))
+    if type(key) is not str or not 0 < len(key) <= _LONGEST_KEY or (type(rule) is not str and rule is not None):
+        return None
+    if rule not in _RULES or not all(
+        each is None or (type(each) in (int, float) and 0 <= each < FAR) for each in (ttl, max_wait)
+    ):
+        return None
+    return LockField(key, ttl, _RULES[rule], field.get("untilProcessing") is True, max_wait)
+
+
+_LONGEST_KEY = 255
+
+
+def lock_of(body: Mapping[str, Any], delay: float, rule: LockRule) -> Lock | None:
+    """Give the lock that a payload takes when it is pushed."""
+    field = lock_field(body)
+    if field is None:
+        return None
+    return Lock(field.key, body["id"], None if field.ttl is None else delay + field.ttl, field.rule or rule)
+
+
+def with_rule(body: dict[str, Any], rule: LockRule) -> None:
+    """Note in a payload that it is pushed whoever holds its lock, so that this is looked at when it is delivered."""
+    if rule is LockRule.SHARE and lock_field(body) is not None:
+        body["unique"].setdefault("rule", rule.value)
 
 
 def _push(fields: dict[str, Any], at: float, *, chain: Chain | None = None, rule: LockRule = LockRule.SHARE) -> Push:
@@ -198,6 +244,7 @@ def _push(fields: dict[str, Any], at: float, *, chain: Chain | None = None, rule
         # The time a job has counts from its push: the links before it may take as long as they like.
         body["retryUntil"] += at - body["createdAt"]
     body["createdAt"] = at
+    with_rule(body, rule)
     text = _text(body)
     if chain is not None and (chain["links"] or chain["catch"]):
         text = _with_chain(text, chain)
@@ -239,9 +286,6 @@ def _is_whole(fields: dict[str, Any]) -> bool:
     body = fields["body"]
     texts = [fields["connection"], fields["queue"], body["id"]]
     numbers = [fields["delay"] + 0.0, body["createdAt"] + 0.0, fields.get("due"), body.get("retryUntil")]
-    if (lock := lock_of(body, 0, LockRule.SHARE)) is not None:
-        texts.append(lock.key)
-        numbers.append(lock.ttl)
     return all(type(text) is str for text in texts) and all(
         number is None or (type(number) in (int, float) and 0 <= number < FAR) for number in numbers
     )

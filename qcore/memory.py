@@ -200,13 +200,18 @@ class Memory:
         """Keep a payload and take the lock that it wants; gives the owner of the lock when that refused it."""
         lock = push.lock
         if lock is not None and push.payload.id not in self.entries:
-            holder = self._holder(lock, push.now)
-            if holder is None or lock.rule is LockRule.REPLACE:
-                self.write_key(lock.key, lock.owner, push.lock_end, push.now)
-            elif lock.rule is LockRule.REFUSE:
+            holder = self.take_lock(lock, push.lock_end, push.now)
+            if holder is not None and lock.rule is LockRule.REFUSE:
                 return holder
         self.push(push.queue, push.payload, push.due)
         return None
+
+    def take_lock(self, lock: Lock, end: int | None, now: int) -> str | None:
+        """Take a lock that is free or may be replaced; gives the owner that holds it instead."""
+        holder = None if lock.rule is LockRule.REPLACE else self._holder(lock, now)
+        if holder is None:
+            self.write_key(lock.key, lock.owner, end, now)
+        return holder
 
     def _holder(self, lock: Lock, now: int) -> str | None:
         """Say who holds a lock against its owner-to-be."""

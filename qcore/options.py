@@ -45,6 +45,10 @@ class JobOptions:
     fail_on_timeout: bool | None = None
     middleware: tuple[Layer, ...] | None = None
     """What stands around the job beside its own ``middleware()``; said for a dispatch, never for a class."""
+    after_commit: object | None = None
+    """True: pushed when the transaction in force has committed; for a dispatch also a session whose transaction it is."""
+    within: object | None = None
+    """The session or connection in whose transaction the job is written; said for a dispatch, never for a class."""
 
     def over(self, base: JobOptions) -> JobOptions:
         """These options, and those of ``base`` where nothing is said here."""
@@ -56,7 +60,7 @@ class JobOptions:
 
 UNSET = JobOptions()
 
-OF_A_CLASS = tuple(name for name in JobOptions.__slots__ if name != "middleware")
+OF_A_CLASS = tuple(name for name in JobOptions.__slots__ if name not in {"middleware", "within"})
 """The options that a job class can be given as keywords."""
 
 
@@ -71,6 +75,8 @@ def job_options(  # noqa: PLR0913 - one keyword for each option
     timeout: float | None = None,
     fail_on_timeout: bool | None = None,
     middleware: Sequence[Layer] | None = None,
+    after_commit: object | None = None,
+    within: object | None = None,
 ) -> JobOptions:
     """Check what the user said, and keep it.
 
@@ -86,6 +92,8 @@ def job_options(  # noqa: PLR0913 - one keyword for each option
         timeout=None if timeout is None else _checked_seconds(timeout, "timeout"),
         fail_on_timeout=_checked_flag(fail_on_timeout, "fail_on_timeout"),
         middleware=None if middleware is None else _checked_layers(middleware),
+        after_commit=after_commit,
+        within=within if within is None else _checked_within(within, after_commit),
     )
 
 
@@ -164,6 +172,13 @@ def _checked_layers(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     from qcore.layers import checked  # only those who say it pay for it
 
     return checked(layers, "middleware=")
+
+
+def _checked_within(within: object, after_commit: object) -> object:
+    if after_commit is None or after_commit is False:
+        return within
+    message = "a job is written within a transaction, or pushed after its commit: say within= or after_commit="
+    raise JobDefinitionError(message)
 
 
 def _checked_flag(value: object, what: str) -> bool | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qcore import layers
+from qcore import callbacks, layers
 from qcore.errors import JobDefinitionError
 from qcore.injection import may_ask
 from qcore.jobs import Job
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qcore.delivery import Delivery
     from qcore.injection import Provider
     from qcore.layers import Layer, Next
+    from qcore.unique_locks import UniqueLocks
     from qcore.user_code import UserCode
 
 _SHORTEST = 0.001
@@ -30,11 +31,24 @@ class Pipeline:
     given, the handler.
     """
 
-    def __init__(self, of_app: Sequence[Layer], provider: Provider, codec: Codec) -> None:
-        """Take the middleware of the App, which may grow later, and what gives handlers what they ask for."""
+    def __init__(
+        self,
+        of_app: Sequence[Layer],
+        provider: Provider,
+        codec: Codec,
+        locks: UniqueLocks,
+        called_with: Callable[[Delivery], tuple[object, ...]] = lambda _: (),
+    ) -> None:
+        """Take the middleware of the App, which may grow later, and what gives handlers what they ask for.
+
+        ``called_with`` gives what a callback of a chain or a batch is called with.
+        """
+        self.locks = locks
+        """The locks of unique jobs."""
         self._of_app = of_app
         self._provider = provider
         self._codec = codec
+        self._called_with = called_with
 
     def around(self, delivery: Delivery, job: Job, user: UserCode, timeout: float) -> Callable[[], object]:
         """Give what is to be called to run the job: its handler, when nothing stands before it."""
@@ -43,7 +57,7 @@ class Pipeline:
         if (
             plan.is_plain
             and not (plan.may_ask and self._provider.asks(job))
-            and not (self._of_app or "middleware" in raw or self._provider.handlers)
+            and not (self._of_app or "middleware" in raw or "callback" in raw or self._provider.handlers)
         ):
             delivery.has_begun = True
             return job.handle
@@ -53,14 +67,16 @@ class Pipeline:
         clock = delivery.tools.clock
         started = clock.monotonic()
         delivery.in_middleware = True
-        all_layers = self._layers(delivery, job)
+        all_layers, plan = self._layers(delivery, job), _plan_of(type(job))
 
-        def call(index: int, given: Job) -> object:
+        def call(index: int, given: Any) -> object:  # noqa: ANN401 - what users pass on
             if not isinstance(given, Job):
                 message = f"{delivery.name}: call_next(job) takes the job to run, got {given!r:.100}"
                 raise JobDefinitionError(message)
             if index < len(all_layers):
                 return _through(all_layers[index], given, partial(call, index + 1))
+            if plan.frees_lock:
+                self.locks.free(delivery)
             delivery.has_begun, delivery.in_middleware = True, False
             left = max(timeout - (clock.monotonic() - started), _SHORTEST) if timeout else timeout
             return self._handled(delivery, given, user, left)
@@ -68,6 +84,8 @@ class Pipeline:
         return call(0, job)
 
     def _handled(self, delivery: Delivery, job: Job, user: UserCode, timeout: float) -> object:
+        if delivery.body is not None and "callback" in delivery.body.raw:
+            job = callbacks.completed(job, partial(self._called_with, delivery), self._provider)
         restored, delivery.job = delivery.job, job  # a layer may pass on another job than it was given
         try:
             target = self._provider.target(job) or job.handle
@@ -106,6 +124,8 @@ class _Plan(NamedTuple):
     """Nothing of the class's own stands before its handler."""
     may_ask: bool
     """Its handler has parameters beside the job."""
+    frees_lock: bool
+    """Its lock is freed when its handler begins."""
 
 
 _plans: dict[type[Job], _Plan] = {}
@@ -114,5 +134,11 @@ _plans: dict[type[Job], _Plan] = {}
 def _plan_of(job_class: type[Job]) -> _Plan:
     plan = _plans.get(job_class)
     if plan is None:
-        plan = _plans[job_class] = _Plan(job_class.middleware is Job.middleware, may_ask(job_class))
+        plan = _plans[job_class] = _make_plan(job_class)
     return plan
+
+
+def _make_plan(job_class: type[Job]) -> _Plan:
+    unique = job_class.__job__.unique
+    frees_lock = unique is not None and unique.until_processing
+    return _Plan(job_class.middleware is Job.middleware and not frees_lock, may_ask(job_class), frees_lock)

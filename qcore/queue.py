@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qcore import links
@@ -15,6 +16,7 @@ from qcore.layers import encoded
 from qcore.options import JobOptions, checked_name, seconds_until
 from qcore.payload import CALL
 from qcore.payload import read as read_body
+from qcore.unique import field_of, put_off_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from qcore.job_codec import JobCodec
     from qcore.jobs import Job
     from qcore.links import Link
-    from qcore.unique import UniqueLocks
+    from qcore.unique_locks import UniqueLocks
 
 
 _FIXED = ("uuid", "id", "job", "data")
@@ -67,9 +69,11 @@ class Queue:
         self._clock = clock
         self._events = events
         self._hooks = hooks
-        self._locks = locks
+        self.locks = locks
         self.after_push: Callable[[], None] | None = None
         """How the sync connection runs what was pushed."""
+        self.after_commit = False
+        """True when pushes wait for the commit of an open transaction, unless they say otherwise."""
 
     def push(self, job: Job, options: JobOptions) -> str | None:
         """Push one job and give its id; None when a hook or the job itself dropped it.
@@ -103,53 +107,54 @@ class Queue:
     def _send_locked(self, push: Push, job: Job | None) -> bool:
         """Push a unique job and take its lock; False when somebody else holds it."""
         self._tell(JobQueueing, [(push, job)])
-        holder = self._locks.push(self.driver, push)
+        holder = self.locks.push(push)
         if holder is not None:
-            self._locks.tell_skipped(self.name, push, job, holder)
+            self.locks.tell_skipped(push, job, holder)
             return False
         self._tell(JobQueued, [(push, job)])
         return True
 
-    def send_as(
-        self, prepared: Sequence[tuple[Push, Job | None]], push_all: Callable[[list[Push]], bool]
-    ) -> bool:
-        """Push what was prepared by a step that does more than that; False when the step did nothing.
+    def send_within(self, prepared: Sequence[tuple[Push, Job | None]], transaction: object) -> list[str]:
+        """Let a transaction of the caller write what was prepared; give the ids of what was not refused by a lock.
 
-        What a lock in other hands refuses is not pushed.
+        :raises UnsupportedError: when the driver cannot do that.
+        :raises ConfigError: when the transaction is on another database, or none is open.
         """
-        self._tell(JobQueueing, prepared)
-        if any(push.lock is not None for push, _ in prepared):
-            return self._send_locked_as(prepared, push_all)
-        if not push_all([push for push, _ in prepared]):
-            return False
-        self._tell(JobQueued, prepared)
-        return True
-
-    def _send_locked_as(
-        self, prepared: Sequence[tuple[Push, Job | None]], push_all: Callable[[list[Push]], bool]
-    ) -> bool:
-        kept, elsewhere = [], not self._locks.are_in(self.driver)
+        sent = []
         for push, job in prepared:
-            if elsewhere and (holder := self._locks.take_elsewhere(self.driver, push)) is not None:
-                self._locks.tell_skipped(self.name, push, job, holder)
-            else:
-                kept.append((push, job))
-        done = False
-        try:
-            done = push_all([push._replace(lock=None) if elsewhere else push for push, _ in kept])
-        finally:
-            for push, _ in kept if elsewhere and not done else ():
-                self._locks.give_back(push)
-        for push, job in kept if done else ():
-            holder = None if elsewhere else self._locks.holder_of(push)
-            if holder is None or holder == push.payload.id:
+            self._tell(JobQueueing, [(push, job)])
+            holder = self.locks.push_within(push, transaction)
+            if holder is None:
+                sent.append(push.payload.id)
                 self._tell(JobQueued, [(push, job)])
             else:
-                self._locks.tell_skipped(self.name, push, job, holder)
+                self.locks.tell_skipped(push, job, holder)
+        return sent
+
+    def send_as(self, prepared: Sequence[tuple[Push, Job | None]], push_all: Callable[[list[Push]], bool]) -> bool:
+        """Push what was prepared by a step that does more than that; False when the step did nothing.
+
+        What takes a lock was prepared to be pushed whoever holds it.
+        """
+        self._tell(JobQueueing, prepared)
+        locked = [push for push, _ in prepared if push.lock is not None]
+        pushes = [push if push.lock is None else self.locks.before(push) for push, _ in prepared]
+        done = False
+        try:
+            done = push_all(pushes)
+        finally:
+            for push in locked:
+                self.locks.after(push, pushed=done)
+        if done:
+            self._tell(JobQueued, prepared)
         return done
 
-    def link(self, job: Job, options: JobOptions, job_id: str | None = None) -> Link | None:
+    def link(
+        self, job: Job, options: JobOptions, job_id: str | None = None, *, fields: Mapping[str, Any] | None = None
+    ) -> Link | None:
         """Write a job as a link of a chain, or as a callback; None when a hook or the job itself dropped it.
+
+        ``fields`` are added to its body.
 
         :raises PayloadError: when its state cannot be written.
         """
@@ -157,15 +162,23 @@ class Queue:
         if drafted is None:
             return None
         queue, delay, body = drafted
+        if fields is not None:
+            body |= fields
         # Read back as bytes of its own, so that a limit is met here and not when the link is due.
         self._codec.codec.dumps(body, what=body["displayName"])
-        return links.written(self.name, queue, delay, body)
+        due = options.delay.timestamp() if isinstance(options.delay, datetime) else None
+        return links.written(self.name, queue, delay, body, due=due)
 
     def push_raw(self, payload: Payload, queue: str | None = None, *, delay: float = 0) -> str:
         """Push a payload as it is, byte for byte."""
         self._hooks.guard(self.driver)
         self.send([(Push(checked_name(queue or self.default_queue, "queue"), payload, delay), None)])
         return payload.id
+
+    def push_again(self, push: Push) -> bool:
+        """Push a payload that was pushed before; False when another job holds its lock."""
+        self._hooks.guard(self.driver)
+        return bool(self.send([(push, None)]))
 
     def size(self, queue: str | None = None) -> int:
         """Count what is on a queue: ready, delayed and reserved.
@@ -231,8 +244,13 @@ class Queue:
         queue, delay, body = drafted
         if fields is not None:
             body |= fields
-        lock = links.lock_of(body, delay, rule) if "unique" in body else None
-        return Push(queue, Payload(body["id"], self._codec.codec.dumps(body, what=body["displayName"])), delay, lock)
+        if "unique" in body:
+            links.with_rule(body, rule)
+        payload, lock = Payload(body["id"], self._codec.codec.dumps(body, what=body["displayName"])), None
+        if "unique" in body:
+            delay = self.locks.put_off(body, delay) if options.delay is None else delay
+            lock = links.lock_of(body, delay, rule)
+        return Push(queue, payload, delay, lock)
 
     def _drafted(self, job: Job, options: JobOptions, job_id: str | None) -> tuple[str, float, dict[str, Any]] | None:
         """Write a job down: its queue, its delay and its body. None when a hook or the job itself dropped it."""
@@ -255,7 +273,10 @@ class Queue:
         body = self._body(job, plan, options, job_id or new_id())
         if self._hooks.payload:
             body = self._hooked(body, queue)
-        delay = 0 if options.delay is None else seconds_until(options.delay, self._clock.now())
+        if options.delay is not None:
+            delay = seconds_until(options.delay, self._clock.now())
+        else:
+            delay = put_off_by(type(job).__job__) if plan.unique else 0
         return queue, delay, body
 
     def _body(self, job: Job, plan: JobPlan, options: JobOptions, job_id: str) -> dict[str, Any]:
@@ -275,8 +296,8 @@ class Queue:
         }
         if plan.tagged:
             body["tags"] = tags_of(job)
-        if plan.unique:
-            body["unique"] = self._locks.field_of(job)
+        if plan.unique and (field := field_of(job, at_once=self.after_push is not None)) is not None:
+            body["unique"] = field
         if options.middleware:
             body["middleware"] = encoded(options.middleware, self._codec.codec, body["displayName"])
         return body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from qcore.errors import ConfigError
 from qcore.options import checked_name
@@ -92,14 +92,14 @@ def limiter(name: Name, rule: Limiter) -> None:
     _limiters[checked_name(name, "limiter")] = checked_limiter(rule, name)
 
 
-def checked_limiter(rule: Limiter, name: Name) -> Limiter:
+def checked_limiter(rule: Any, name: Name) -> Limiter:  # noqa: ANN401 - what it is is found out here
     """Give the rule of a limiter.
 
     :raises ConfigError: when it is no function of the job.
     """
     if not callable(rule) or inspect.iscoroutinefunction(rule) or isinstance(rule, type):
         raise ConfigError(f"the limiter {name!r} is a function of the job that gives a Limit, got {rule!r:.100}")
-    return rule
+    return cast("Limiter", rule)
 
 
 def found(name: str, of_app: Mapping[str, Callable[[Job], object]]) -> Callable[[Job], object]:

@@ -148,6 +148,8 @@ class Runner:
         decided = asked_for(delivery)
         if decided is None:
             decided = self._hopeless(delivery, body)
+            if decided is None and "unique" in body.raw:
+                decided = self._kept_away(delivery)
         elif type(decided) is Failed:
             self._restore_quietly(delivery)
         # Not `or`: Skipped() is an empty tuple, which is false.
@@ -171,6 +173,15 @@ class Runner:
             return None
         self._restore_quietly(delivery)
         return self._raised(delivery, over, Failed(over))
+
+    def _kept_away(self, delivery: Delivery) -> Outcome | None:
+        """Find a unique or debounced job that another one keeps from running."""
+        holder = self._pipeline.locks.holder_against(delivery)
+        if holder is None:
+            return None
+        self._restore_quietly(delivery)
+        self._pipeline.locks.tell_kept_away(delivery, holder)
+        return Skipped()
 
     def _attempt(self, delivery: Delivery, body: Body) -> Outcome:
         timeout = delivery.timeout = self._defaults.timeout if body.timeout is None else body.timeout

@@ -85,7 +85,7 @@ class Keys:
         import hmac
 
         sealed = _canonical(text, base64.b64decode, base64.b64encode)
-        if sealed is not None and len(sealed) >= _MAC_BYTES:
+        if sealed is not None:
             mac, data = sealed[:_MAC_BYTES], sealed[_MAC_BYTES:]
             if any(hmac.compare_digest(_mac(key, purpose, data), mac) for key in self._signing):
                 return data

@@ -5,7 +5,10 @@ Locks, counters and signals live here. Time to live runs on the store's clock.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from qcore.driver import Lock
 
 
 class Store(Protocol):
@@ -32,3 +35,37 @@ class Store(Protocol):
 
     def forget(self, key: str, *, value: str | None = None) -> bool:
         """Remove a key; with ``value`` only when it holds just that. False when nothing was removed."""
+
+
+class Held(NamedTuple):
+    """A key as an inspector sees it."""
+
+    key: str
+    value: str
+    expires_at: float | None
+    """When its time is over, in seconds since 1970; None: never."""
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """The store can show what it holds, and for how long."""
+
+    def held(self, key: str) -> Held | None:
+        """Show one key; None when there is none or its time is over."""
+
+    def held_below(self, prefix: str, *, limit: int = 1000) -> list[Held]:
+        """Show the keys that begin with ``prefix``, in the order of their characters."""
+
+
+@runtime_checkable
+class Joining(Protocol):
+    """The store can write in a transaction that the caller began, and will end, on the store's own database."""
+
+    def is_in(self, transaction: object) -> bool:
+        """Tell whether the session or connection of a caller is on the store's own database.
+
+        :raises UnsupportedError: when it is, but has to be awaited.
+        """
+
+    def take_lock_within(self, lock: Lock, transaction: object) -> str | None:
+        """Take a lock, which is gone with a rollback; gives the owner that holds it instead."""

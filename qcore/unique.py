@@ -1,98 +1,183 @@
-"""Unique jobs: one lock for each unique id, taken with the push and freed with the delete."""
+"""What unique and debounced jobs say: the class keywords, the name of the lock, the field of the payload. Pure."""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
-from qcore.driver import Locking, LockRule, pending
+from qcore.driver import LockRule
+from qcore.errors import JobDefinitionError, PayloadError
+from qcore.layers import store_key
+from qcore.payload import FAR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from qcore.delivery import Delivery
-    from qcore.driver import Driver, Push
-    from qcore.events import Events
+    from qcore.definition import Definition
     from qcore.jobs import Job
-    from qcore.store import Store
 
 DAY = 86_400.0
+LOCK = "unique"
+"""How the keys of the locks of unique jobs begin."""
+TOKEN = "debounce"  # noqa: S105 - no secret
+"""How the keys begin that say which of several debounced jobs was dispatched last."""
 
 
 class Unique(NamedTuple):
     """How jobs of a class keep each other away."""
 
-    ttl: float | None = DAY
-    """Seconds that a lock lasts at most, counted from when the job is due; None: for ever."""
+    ttl: float = DAY
+    """Seconds that a lock lasts at most, counted from when the job is due."""
     until_processing: bool = False
     """The lock is freed when the handler begins, not when the job has ended."""
     debounce: float | None = None
-    """Seconds for which each push puts the job off; only the last one pushed runs."""
+    """Seconds for which each dispatch puts the job off; only the last one dispatched runs."""
     max_wait: float | None = None
-    """Seconds after which a debounced job is put off no longer."""
+    """Seconds after the first of several dispatches beyond which a debounced job is not put off."""
 
 
-class UniqueLocks:
-    """The locks of the unique jobs of an App."""
+Debounce = float | tuple[float, float]
+"""Seconds, or seconds and the most that several dispatches may put the job off together."""
 
-    def __init__(self, store: Callable[[], Store], events: Events) -> None:
-        """Keep them in that store."""
-        self._store = store
-        self._events = events
 
-    def field_of(self, job: Job) -> dict[str, Any]:
-        """Write the field ``unique`` of a payload."""
-        rule = type(job).__job__.unique
-        return {"key": f"unique:{type(job).__job__.name}:{job.unique_id()}", "ttl": rule.ttl if rule else DAY}
+class Words(NamedTuple):
+    """The class keywords as they were said; None: not said, so inherited."""
 
-    def push(self, driver: Driver, push: Push) -> str | None:
-        """Push a payload and take its lock; gives the holder when that refused it."""
-        lock = push.lock
-        if lock is not None and isinstance(driver, Locking) and self.are_in(driver):
-            return driver.push_locked(push)
-        # Two backends, so two steps: rather a lock without a job, which ends by itself, than two jobs.
-        holder = self.take_elsewhere(driver, push)
-        if holder is not None:
-            return holder
-        try:
-            driver.push(push.queue, push.payload, delay=push.delay)
-        except BaseException:
-            self.give_back(push)
-            raise
-        return None
+    unique: bool | None = None
+    unique_for: float | None = None
+    unique_until_processing: bool | None = None
+    debounce_for: Debounce | None = None
 
-    def take_elsewhere(self, driver: Driver, push: Push) -> str | None:
-        """Take the lock of a payload before its push, where they live in two backends; gives who holds it against that.
+    def rule(self, inherited: Unique | None, whose: str) -> Unique | None:
+        """Give what they mean; ``whose`` is what the class is called.
 
-        Where they live in one, the push itself takes it.
+        :raises JobDefinitionError: when they contradict each other, or cannot mean anything.
         """
-        lock, store = push.lock, self._store()
-        if lock is None or self.are_in(driver):
+        if self == UNSAID:
+            return inherited
+        for name in ("unique", "unique_until_processing"):
+            _check_flag(getattr(self, name), f"{whose}: {name}")
+        base = None if self.unique is False else inherited
+        if self.debounce_for is not None:
+            return self._debounced(base, whose)
+        if base is not None and base.debounce is not None:
+            raise _contradiction(whose)
+        return self._unique(base, whose)
+
+    def _says_unique(self) -> bool:
+        return bool(self.unique or self.unique_until_processing or self.unique_for is not None)
+
+    def _debounced(self, base: Unique | None, whose: str) -> Unique:
+        if self._says_unique() or (base is not None and base.debounce is None):
+            raise _contradiction(whose)
+        given: Any = self.debounce_for
+        seconds, max_wait = given if isinstance(given, tuple) and len(given) == 2 else (given, None)  # noqa: PLR2004
+        what = f"{whose}: debounce_for is a number of seconds above 0, or (seconds, max_wait)"
+        if not _is_a_time(seconds) or (max_wait is not None and not (_is_a_time(max_wait) and max_wait >= seconds)):
+            raise JobDefinitionError(f"{what} with a max_wait that is not shorter, got {given!r:.60}")
+        return Unique(debounce=seconds, max_wait=max_wait)
+
+    def _unique(self, base: Unique | None, whose: str) -> Unique | None:
+        if self.unique is False:
+            if self._says_unique():
+                raise JobDefinitionError(f"{whose}: unique=False, and yet unique_for or unique_until_processing")
             return None
-        if not store.add(lock.key, lock.owner, ttl=lock.ttl):
-            holder = store.get(lock.key)
-            mine = holder in {lock.owner, pending(lock.owner)}
-            if lock.rule is LockRule.REFUSE and not mine and holder is not None:
-                return holder
-            if mine or lock.rule is LockRule.REPLACE:
-                store.put(lock.key, lock.owner, ttl=lock.ttl)
+        if base is None and not (self.unique or self.unique_until_processing):
+            if self.unique_for is None:
+                return None
+            raise JobDefinitionError(f"{whose}: unique_for says how long a lock may last: say unique=True, too")
+        known = base or Unique()
+        return Unique(
+            ttl=known.ttl if self.unique_for is None else _checked_ttl(self.unique_for, whose),
+            until_processing=(
+                known.until_processing if self.unique_until_processing is None else self.unique_until_processing
+            ),
+        )
+
+
+UNSAID = Words()
+KEYWORDS = Words._fields
+
+
+def key_of(job: Job) -> str:
+    """Give the key of a unique or debounced job: one for all jobs of its class that say the same ``unique_id()``.
+
+    :raises PayloadError: when that is no id.
+    """
+    definition = type(job).__job__
+    kind = TOKEN if definition.unique is not None and definition.unique.debounce is not None else LOCK
+    text = _text_of(job.unique_id(), type(job).__qualname__)
+    if definition.seal is not None and text:
+        from hashlib import sha256  # what is encrypted in the payload shall not be read beside it
+
+        text = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return store_key(kind, definition.name, text)
+
+
+def field_of(job: Job, *, at_once: bool) -> dict[str, Any] | None:
+    """Write the field ``unique`` of a payload; None for a debounced job that is run ``at_once``, where it is pushed.
+
+    :raises PayloadError: when the job's ``unique_id()`` is no id.
+    """
+    rule = type(job).__job__.unique or Unique()
+    if at_once and rule.debounce is not None:
         return None
+    field: dict[str, Any] = {"key": key_of(job), "ttl": rule.ttl}
+    if rule.debounce is not None:
+        field["rule"] = LockRule.REPLACE.value
+        if rule.max_wait is not None:
+            field["maxWait"] = rule.max_wait
+    elif rule.until_processing:
+        field["untilProcessing"] = True
+    return field
 
-    def are_in(self, driver: Driver) -> bool:
-        """Tell whether they live where the driver's payloads do, so that a push takes its lock itself."""
-        return isinstance(driver, Locking) and self._store().home is driver.home
 
-    def holder_of(self, push: Push) -> str | None:
-        """Say who holds the lock of a payload: the id of its owner, None when nobody does."""
-        return None if push.lock is None else self._store().get(push.lock.key)
+def put_off_by(definition: Definition) -> float:
+    """Seconds for which a dispatch that names no delay puts a job of the class off."""
+    return 0 if definition.unique is None else definition.unique.debounce or 0
 
-    def give_back(self, push: Push) -> None:
-        """Free the lock of a payload that was not pushed after all."""
-        if push.lock is not None:
-            self._store().forget(push.lock.key, value=push.lock.owner)
 
-    def tell_skipped(self, connection: str, push: Push, job: Job | None, holder: str) -> None:
-        """Tell that a job was not pushed because another one holds its lock."""
+def _text_of(given: object, whose: str) -> str:
+    """Give an id as text. Ids that read the same are the same, whether they were numbers or texts."""
+    parts = given if isinstance(given, tuple) else (given,)
+    texts = [_part(part, whose) for part in parts]
+    if len(texts) == 1 and not texts[0].startswith("["):
+        return texts[0]
+    import json  # few ids have several parts
 
-    def may_run(self, delivery: Delivery) -> bool:
-        """Tell whether a job that was pushed without its lock may run now."""
-        return True
+    return json.dumps(texts, separators=(",", ":"))
+
+
+def _part(part: object, whose: str) -> str:
+    if isinstance(part, str):
+        return str.__str__(part)
+    if isinstance(part, int | Decimal | UUID) or (isinstance(part, float) and part - part == 0):
+        return str(part)
+    raise PayloadError(
+        f"{whose}.unique_id() is a text, a number, a UUID or a tuple of those, got {part!r:.60} "
+        f"({type(part).__qualname__})"
+    )
+
+
+def _checked_ttl(seconds: object, whose: str) -> float:
+    if _is_a_time(seconds):
+        return seconds  # type: ignore[return-value] # it was just found out
+    raise JobDefinitionError(
+        f"{whose}: unique_for is a number of seconds above 0, got {seconds!r:.60}; a lock has an end, so that a job "
+        "that gets lost does not keep others away for ever"
+    )
+
+
+def _is_a_time(seconds: Any) -> bool:  # noqa: ANN401 - what it is is found out here
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < FAR
+
+
+def _check_flag(value: object, what: str) -> None:
+    if value is not None and not isinstance(value, bool):
+        raise JobDefinitionError(f"{what} is True or False, got {value!r:.60}")
+
+
+def _contradiction(whose: str) -> JobDefinitionError:
+    return JobDefinitionError(
+        f"{whose}: a job is either unique (the first dispatch wins) or debounced (the last one wins): say one of the "
+        "two; unique=False takes back what is inherited"
+    )

@@ -1,4 +1,4 @@
-"""Counting in spans of time: a window begins with its first hit and ends so many seconds later, for all who share it."""
+"""Counting in spans of time: a window begins with its first hit, and ends so many seconds later for everybody."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from qcore.clock import Clock
     from qcore.store import Store
+
+
+MARGIN = 3
+"""Seconds after the end of a window at which what waits for it comes back: clocks differ."""
 
 
 class Window:

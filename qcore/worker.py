@@ -92,7 +92,7 @@ class Worker:
         self._started = self._idle_since = clock.monotonic()
         self._look_at = self._started
         self._may_not = False
-        """True when something may keep the worker from reserving: a pause, maintenance or a restart."""
+        """True when a pause, maintenance or a restart may keep the worker from reserving; ``_may_after_all`` knows."""
         self._in_trouble = False
         self._outcome: Outcome | None = None
 
@@ -173,7 +173,8 @@ class Worker:
             self._look_at = now + LOOK_EVERY
             self._watch.look()
             self.restart, self.held = self._watch.restart, self._watch.held
-            self._may_not = self.restart or self.held or self._watch.by_signal
+            if self.restart or self.held:
+                self._may_not = True
 
     def _may_after_all(self) -> bool:
         """Rest while something keeps the worker from reserving, but no longer than for one turn."""
@@ -217,7 +218,6 @@ class Worker:
         while True:
             self._look_if_due()
             if self._may_not or self.interruption.paused:
-                self.has_looked = False
                 return None
             before = self._clock.monotonic()
             wait = min(end - before, SLICE)

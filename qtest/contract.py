@@ -17,6 +17,7 @@ from qtest.contract_base import Features, needs
 from qtest.contract_effects import EffectsContract
 from qtest.contract_fencing import FencingContract
 from qtest.contract_inspection import InspectionContract
+from qtest.contract_locks import LocksContract
 from qtest.contract_moves import MovesContract
 from qtest.contract_time import TimeContract
 from qtest.contract_waiting import WaitingContract
@@ -25,6 +26,6 @@ __all__ = ["DriverContract", "Features", "needs"]
 
 
 class DriverContract(
-    MovesContract, FencingContract, EffectsContract, TimeContract, WaitingContract, InspectionContract
+    MovesContract, FencingContract, EffectsContract, LocksContract, TimeContract, WaitingContract, InspectionContract
 ):
     """Tests of every promise a driver makes. See ``ContractBase`` for what a subclass says."""

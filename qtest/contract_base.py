@@ -13,9 +13,11 @@ from qtest.clock import FrozenClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qcore.batches import BatchStore
     from qcore.clock import Clock
     from qcore.driver import Driver
     from qcore.failed import FailedStore
+    from qcore.store import Store
 
 Test = TypeVar("Test", bound="Callable[..., None]")
 
@@ -40,6 +42,10 @@ class Features:
     """A note of ``release`` is kept beside the payload."""
     waits: bool = True
     """``reserve`` wakes for a push, and for what becomes due."""
+    locks: bool = True
+    """Locks are taken and freed in the step that stores or deletes a payload; ``make_store`` gives their store."""
+    batches: bool = True
+    """A member of a batch is counted in the step that deletes it; ``make_batch_store`` gives the store of batches."""
     bulk: bool = True
     extend: bool = True
     size: bool = True
@@ -73,6 +79,14 @@ class ContractBase:
         """Make the failed store with the home of ``driver``."""
         raise NotImplementedError
 
+    def make_store(self, driver: Driver, clock: Clock) -> Store:
+        """Make the key store with the home of ``driver``, on ``clock``."""
+        raise NotImplementedError
+
+    def make_batch_store(self, driver: Driver, clock: Clock) -> BatchStore:
+        """Make the batch store with the home of ``driver``, on ``clock``."""
+        raise NotImplementedError
+
     @pytest.fixture(autouse=True)
     def _claimed(self, request: pytest.FixtureRequest) -> None:
         missing = [name for name in getattr(request.function, "needs", ()) if not getattr(self.features, name)]
@@ -88,6 +102,16 @@ class ContractBase:
     def driver(self, clock: FrozenClock) -> Driver:
         """Give the driver under test, on the frozen clock if it takes one."""
         return self.make_driver(clock)
+
+    @pytest.fixture
+    def store(self, driver: Driver, clock: FrozenClock) -> Store:
+        """Give the key store beside the driver under test."""
+        return self.make_store(driver, clock)
+
+    @pytest.fixture
+    def batches(self, driver: Driver, clock: FrozenClock) -> BatchStore:
+        """Give the batch store beside the driver under test."""
+        return self.make_batch_store(driver, clock)
 
 
 def payload(job_id: str = "job", body: bytes = b"body") -> Payload:

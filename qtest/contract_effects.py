@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from qcore.batches import State
 from qcore.driver import Driver, Effects, Payload, Push, Settled
 from qcore.errors import QcoreError
 from qcore.failed import FailedJob
@@ -19,15 +20,17 @@ from qtest.contract_base import (
     pushed_and_reserved,
     reserved,
 )
+from qtest.contract_records import BATCH, callbacks, member_of, new_batch, options, step
 
 if TYPE_CHECKING:
+    from qcore.batches import BatchStore
     from qtest.clock import FrozenClock
 
 NEXT = Effects(pushes=(Push("next", payload("link", b"\0link")), Push("next", payload("slow"), 30)))
 
 
 class EffectsContract(ContractBase):
-    """Follow-up pushes and the failed record come in the same step as the delete, or not at all."""
+    """Follow-up pushes, the failed record and the count of a batch come with the delete, or not at all."""
 
     @needs("effects_atomic")
     def test_effects_come_with_a_delete(self, driver: Driver) -> None:
@@ -123,6 +126,84 @@ class EffectsContract(ContractBase):
         assert driver.delete(new) is Settled.DONE
         assert driver.delete(new, effects=effects, only_last=True) is Settled.GONE
         assert store.listed() == []
+
+    @needs("batches")
+    @pytest.mark.parametrize("state", [State.DONE, State.FAILED])
+    def test_a_member_of_a_batch_is_counted_with_its_delete(
+        self, driver: Driver, batches: BatchStore, state: State
+    ) -> None:
+        """And the callbacks that this makes due are there."""
+        assert batches.home is driver.home
+        member = member_of(driver, batches, options("then", "catch", "finally"))
+
+        assert driver.delete(member, effects=Effects(batch=step(state=state)), only_last=True) is Settled.DONE
+        assert batches.members(BATCH, state) == ["job"]
+        assert callbacks(driver) == (["then", "finally"] if state is State.DONE else ["catch", "finally"])
+
+    @needs("batches", "fencing", "virtual_clock")
+    def test_a_late_success_is_counted_once(self, driver: Driver, batches: BatchStore, clock: FrozenClock) -> None:
+        """Whoever of the two brings it."""
+        old = member_of(driver, batches, options("then", "progress"))
+        clock.advance(self.retry_after)
+        new = reserved(driver)
+        done = Effects(batch=step())
+
+        assert [Settled.LATE, Settled.GONE] == [driver.delete(each, effects=done) for each in (old, new)]
+        assert ["progress", "then"] == callbacks(driver)
+
+    @needs("batches", "fencing", "virtual_clock")
+    def test_a_refused_delete_counts_nothing(self, driver: Driver, batches: BatchStore, clock: FrozenClock) -> None:
+        """A worker that lost the job does not let it fail in its batch either."""
+        old = member_of(driver, batches, options("catch", "finally"))
+        clock.advance(self.retry_after)
+        new = reserved(driver)
+        before = batches.find(BATCH)
+
+        assert driver.delete(old, effects=Effects(batch=step(state=State.FAILED)), only_last=True) is Settled.STALE
+        assert (before, []) == (batches.find(BATCH), callbacks(driver))
+        driver.delete(new)
+        assert driver.delete(new, effects=Effects(batch=step()), only_last=True) is Settled.GONE
+        assert (before, []) == (batches.find(BATCH), callbacks(driver))
+
+    @needs("batches")
+    @pytest.mark.parametrize(("batch", "member"), [("unknown", "job"), (BATCH, "unknown")])
+    def test_a_member_of_no_batch_is_deleted_all_the_same(
+        self, driver: Driver, batches: BatchStore, batch: str, member: str
+    ) -> None:
+        """The batch was forgotten while its members ran."""
+        reservation = member_of(driver, batches, options("finally"))
+        before = batches.find(BATCH)
+
+        settled = driver.delete(reservation, effects=Effects(batch=step(member, batch_id=batch)))
+        assert (Settled.DONE, before, None) == (settled, batches.find(BATCH), batches.find("unknown"))
+        assert callbacks(driver) == []
+
+    @needs("batches", "effects_atomic")
+    def test_a_member_whose_follow_up_cannot_be_stored_is_not_counted(
+        self, driver: Driver, batches: BatchStore
+    ) -> None:
+        """All or nothing."""
+        member = member_of(driver, batches, options("finally"))
+        before = batches.find(BATCH)
+        bad = Effects(pushes=(Push("next", payload("link"), math.nan),), batch=step())
+
+        with pytest.raises((ArithmeticError, ValueError, QcoreError)):
+            driver.delete(member, effects=bad)
+        assert (before, []) == (batches.find(BATCH), callbacks(driver))
+        assert driver.delete(member, only_last=True) is Settled.DONE
+
+    @needs("batches", "effects_atomic")
+    def test_a_member_whose_callback_cannot_be_stored_stays(self, driver: Driver, batches: BatchStore) -> None:
+        """What is due with a batch is as much a part of the step as what follows the job."""
+        batches.create(new_batch(options("finally", delay=math.inf)))
+        batches.add(BATCH, ["job"], [Push("default", payload())])
+        before = batches.close(BATCH, 0)
+        member = reserved(driver)
+
+        with pytest.raises((ArithmeticError, ValueError, QcoreError)):
+            driver.delete(member, effects=Effects(pushes=(Push("next", payload("link")),), batch=step()))
+        assert (before, []) == (batches.find(BATCH), drained(driver, "next"))
+        assert driver.delete(member, only_last=True) is Settled.DONE
 
 
 def _record(of: Payload) -> FailedJob:

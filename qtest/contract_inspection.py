@@ -13,6 +13,7 @@ from qcore.driver import (
     Extendable,
     Inspectable,
     Listed,
+    Locking,
     QueueCounts,
     Settled,
     Sizable,
@@ -22,16 +23,24 @@ from qtest.contract_base import ContractBase, needs, payload, pushed_and_reserve
 if TYPE_CHECKING:
     from qtest.clock import FrozenClock
 
+_ABILITIES = {
+    "locks": Locking,
+    "bulk": Bulk,
+    "extend": Extendable,
+    "size": Sizable,
+    "clear": Clearable,
+    "inspect": Inspectable,
+}
+
 
 class InspectionContract(ContractBase):
     """What the tools see is what is there."""
 
     def test_the_driver_offers_what_it_claims(self, driver: Driver) -> None:
         """No ability goes untested, and none is claimed in vain."""
-        offered = [isinstance(driver, ability) for ability in (Bulk, Extendable, Sizable, Clearable, Inspectable)]
-        claimed = self.features
+        offered = [isinstance(driver, ability) for ability in _ABILITIES.values()]
 
-        assert [claimed.bulk, claimed.extend, claimed.size, claimed.clear, claimed.inspect] == offered
+        assert [getattr(self.features, name) for name in _ABILITIES] == offered
 
     def test_it_says_when_a_reserved_payload_comes_back(self, driver: Driver) -> None:
         """Time limits of jobs are checked against it."""

@@ -18,6 +18,7 @@ from qcore.clock import SystemClock
 from qcore.driver import Payload
 from qcore.errors import DriverError
 from qcore.failed import FailedJob
+from qcore.store import Held, Listing
 from qtest.clock import FrozenClock
 
 if TYPE_CHECKING:
@@ -79,6 +80,23 @@ class StoreContract:
 
         assert store.get("key") is None
         assert store.forget("key") is False
+
+    def test_keys_can_be_shown_with_the_time_they_have(self, store: Store, clock: FrozenClock) -> None:
+        """One, or those below a prefix, which is no pattern; in the order of their characters, as many as asked for."""
+        if not isinstance(store, Listing):
+            pytest.skip("the store does not offer Listing")
+        for key, ttl in (("lock:b", 10), ("lock:\u2603", None), ("lock:a", 5), ("Lock:c", None), ("lock", None)):
+            store.put(key, f"of {key}", ttl=ttl)
+        store.put("lock_", "")
+        clock.advance(5)
+
+        held = [Held("lock:b", "of lock:b", clock.now() + 5), Held("lock:\u2603", "of lock:\u2603", None)]
+        assert held == store.held_below("lock:")
+        assert [*held, None] == [store.held(key) for key in ("lock:b", "lock:\u2603", "lock:a")]
+        assert [["lock:b"], ["lock_"], []] == [
+            [each.key for each in store.held_below(prefix, limit=1)] for prefix in ("lock:", "lock_", "lock%")
+        ]
+        assert ["Lock:c", "lock", "lock:b", "lock:\u2603", "lock_"] == [each.key for each in store.held_below("")]
 
     def test_a_key_without_time_to_live_stays(self, store: Store, clock: FrozenClock) -> None:
         """For ever."""

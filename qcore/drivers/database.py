@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from qcore.clock import milliseconds
 from qcore.driver import NONE, Effects, Listed, Payload, Push, QueueCounts, Reservation, Settled
 from qcore.sql.batch_records import count_step
-from qcore.sql.records import begun, keep_failed, push_all, push_row, push_within, unlock_all
+from qcore.sql.records import begun, keep_failed, push_all, push_row, push_within, take_lock, unlock_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from qcore.clock import Clock
+    from qcore.driver import Lock
     from qcore.sql import Database
     from qcore.sql.connection import Connection
 
@@ -50,6 +51,20 @@ class DatabaseDriver:
         self.home.sweep_keys_now_and_then(self._now())
         with connection.transaction():
             return push_within(connection, self.home.statements, push, self._clock.now())
+
+    def push_within(self, push: Push, transaction: object) -> str | None:
+        """Store a payload, and take its lock, in a transaction of the caller; gives the owner of a lock in its way."""
+        from qcore.sql.borrowed import borrowed  # few need it
+
+        runs = borrowed(transaction, self.home.path)
+        return push_within(runs, self.home.statements, push, self._clock.now())
+
+    def take_lock(self, lock: Lock) -> str | None:
+        """Take a lock for a payload that is stored already, or not yet; gives the owner that holds it instead."""
+        connection = self.home.connection()
+        self.home.sweep_keys_now_and_then(self._now())
+        with connection.transaction():
+            return take_lock(connection, self.home.statements, lock, self._clock.now())
 
     def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
         """Take the first due payload of the first queue that has one."""
@@ -178,6 +193,14 @@ class DatabaseDriver:
             Listed(queue, Payload(job_id, body), _state(due, reserved_at, now), attempts, due / 1000)
             for job_id, body, attempts, reserved_at, due in rows
         ]
+
+    def find(self, job_id: str) -> Listed | None:
+        """Look a live payload up."""
+        rows = self.home.connection().rows(self.home.statements.find_job, uuid=job_id)
+        if not rows:
+            return None
+        [(queue, body, attempts, reserved_at, due)] = rows
+        return Listed(queue, Payload(job_id, body), _state(due, reserved_at, self._now()), attempts, due / 1000)
 
     def next_due(self, queues: Sequence[str]) -> float | None:
         """Tell when the next payload of these queues becomes available, in seconds since 1970."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from qcore.clock import Clock
+    from qcore.driver import Lock
     from qcore.memory import Entry, Memory
 
 _MOMENT = 0.000_001
@@ -33,7 +34,7 @@ class MemoryDriver:
     def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
         """Store a payload, due in ``delay`` seconds."""
         with self._lock:
-            self.home.push(queue, payload, self._due(delay))
+            self.home.push(queue, payload, due_at(self._clock.now(), delay))
             self.home.wake()
 
     def bulk(self, pushes: Iterable[Push]) -> None:
@@ -52,6 +53,13 @@ class MemoryDriver:
             holder = self.home.push_timed(ready)
             self.home.wake()
             return holder
+
+    def take_lock(self, lock: Lock) -> str | None:
+        """Take a lock for a payload that is stored already, or not yet; gives the owner that holds it instead."""
+        now = self._clock.now()
+        end = None if lock.ttl is None else milliseconds(now + lock.ttl)
+        with self._lock:
+            return self.home.take_lock(lock, end, due_at(now, 0))
 
     def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
         """Take the first due payload of the first queue that has one."""
@@ -127,7 +135,7 @@ class MemoryDriver:
             entry = self._held_by(reservation)
             if isinstance(entry, Settled):
                 return entry
-            entry.queue.wait(entry, self._due(delay))
+            entry.queue.wait(entry, due_at(self._clock.now(), delay))
             entry.attempts -= not count
             entry.verdict = verdict
             entry.queue.sweep()
@@ -140,7 +148,7 @@ class MemoryDriver:
             entry = self._held_by(reservation)
             if isinstance(entry, Settled):
                 return entry
-            entry.queue.extend(entry, self._due(seconds))
+            entry.queue.extend(entry, due_at(self._clock.now(), seconds))
             self.home.wake()
             return Settled.DONE
 
@@ -189,15 +197,21 @@ class MemoryDriver:
                 for each in entries[:limit]
             ]
 
+    def find(self, job_id: str) -> Listed | None:
+        """Look a live payload up."""
+        with self._lock:
+            entry = self.home.entries.get(job_id)
+            if entry is None:
+                return None
+            state = _state(entry, -milliseconds(-self._clock.now()))
+            return Listed(entry.queue.name, entry.payload, state, entry.attempts, entry.due / 1000)
+
     def next_due(self, queues: Sequence[str]) -> float | None:
         """Tell when the next payload of these queues becomes available, in seconds since 1970."""
         with self._lock:
             found = [queue for name in queues if (queue := self.home.queues.get(name)) is not None]
             firsts = [first[0] for queue in found if (first := queue.first()) is not None]
             return min(firsts) / 1000 if firsts else None
-
-    def _due(self, delay: float) -> int:
-        return due_at(self._clock.now(), delay)
 
 
 def _state(entry: Entry, now: int) -> str:

@@ -9,23 +9,20 @@ from qcore.delivery import current_delivery
 from qcore.layers import Middleware, checked_seconds, store_key
 from qcore.options import checked_name
 from qcore.rate_limits import limits_of
-from qcore.windows import Window
+from qcore.windows import MARGIN, Window
 
 if TYPE_CHECKING:
     from qcore.delivery import Tools
     from qcore.layers import Next
     from qcore.rate_limits import Limit
 
-_MARGIN = 3
-"""Seconds after the end of a window at which a blocked job comes back: clocks differ."""
-
 
 @dataclass(frozen=True)
 class RateLimited(Middleware):
     """Run the job when the limiter of that name has room, else give it back until it has.
 
-    A limiter is made by ``qcore.limiter(name, rule)`` or ``app.limiter(name, rule)``. With several limits all are looked
-    at before any counts the job. A job counts when it begins, whatever becomes of it.
+    A limiter is made by ``qcore.limiter(name, rule)`` or ``app.limiter(name, rule)``. With several limits, all are
+    looked at before any counts the job. A job counts when it begins, whatever becomes of it.
     """
 
     name: str
@@ -58,8 +55,9 @@ class RateLimited(Middleware):
         wait = self._count(limits, delivery.tools) if limits else None
         if wait is None:
             return call_next(job)
-        after = wait + _MARGIN if self.release_after is None else self.release_after
-        return delivery.block(self, after if self.releases else None)
+        after = wait + MARGIN if self.release_after is None else self.release_after
+        delivery.block(self, after if self.releases else None)
+        return None
 
     def _count(self, limits: list[Limit], tools: Tools) -> float | None:
         """Count the job in all windows; with one of them full in none, and give the seconds until there is room."""

@@ -40,5 +40,6 @@ class Release(Middleware):
     def __call__(self, job: Any, call_next: Next) -> object:  # noqa: ANN401 - the job's own class
         """Ask, then release or run."""
         if holds(self.condition, job) is self.wanted:
-            return current_delivery().block(self, self.after)
+            current_delivery().block(self, self.after)
+            return None
         return call_next(job)

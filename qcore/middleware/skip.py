@@ -37,5 +37,6 @@ class Skip(Middleware):
     def __call__(self, job: Any, call_next: Next) -> object:  # noqa: ANN401 - the job's own class
         """Ask, then skip or run."""
         if holds(self.condition, job) is self.wanted:
-            return current_delivery().block(self, None)
+            current_delivery().block(self, None)
+            return None
         return call_next(job)

@@ -11,7 +11,7 @@ from qcore.error_match import ErrorMatch
 from qcore.errors import DriverError, JobDefinitionError
 from qcore.events import JobExceptionOccurred
 from qcore.layers import Middleware, checked_seconds, kind_of, store_key
-from qcore.windows import Window
+from qcore.windows import MARGIN, Window
 
 if TYPE_CHECKING:
     from qcore.delivery import Delivery
@@ -20,17 +20,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("qcore")
 
-_MARGIN = 3
-"""Seconds after the end of a window at which a blocked job comes back: clocks differ."""
-
 
 @dataclass(frozen=True)
 class ThrottlesExceptions(Middleware):
-    """Swallow exceptions and give the job back; after ``max`` of them in ``decay`` seconds no job runs until these are over.
+    """Swallow exceptions and give the job back; after ``max`` of them no job runs until the ``decay`` is over.
 
-    The window begins with its first exception; a job that succeeds ends it. All jobs of the class count together. Neither
-    an attempt nor an exception is counted for the job itself, so one that always raises comes back for ever, unless it
-    has a ``retry_until()`` or ``fail_when`` applies. Times are seconds, ``backoff`` too.
+    The ``decay`` begins with the first exception; a job that succeeds ends it. All jobs of the class count together.
+    Neither an attempt nor an exception is counted for the job itself, so one that always raises comes back for ever,
+    unless it has a ``retry_until()`` or ``fail_when`` applies. Times are seconds, ``backoff`` too.
     """
 
     max: int = 10
@@ -86,7 +83,8 @@ class ThrottlesExceptions(Middleware):
         window = Window(delivery.tools.store(), delivery.tools.clock, self._key(job, delivery), self.decay)
         wait = window.full_for(self.max)
         if wait is not None:
-            return delivery.block(self, wait + _MARGIN)
+            delivery.block(self, wait + MARGIN)
+            return None
         try:
             result = call_next(job)
         except Exception as error:
@@ -99,6 +97,8 @@ class ThrottlesExceptions(Middleware):
 
     def _swallows(self, error: Exception, job: Any, delivery: Delivery, window: Window) -> bool:  # noqa: ANN401
         """Decide about an exception; False when it shall go on up."""
+        if delivery.deleted or delivery.error is not None:
+            return False  # the job has said itself that it is not to be tried again
         if self.watched is not None and not any(self.watched.answers(error, job)):
             return False
         if any(self.deleting.answers(error, job)):

@@ -40,8 +40,9 @@ class WithoutOverlapping(Middleware):
     release_after: float = 0
     """Seconds until a blocked job is due again; 0: at once, and so over and over until the other one has ended."""
     expire_after: float | None = None
-    """Seconds that the lock lasts at most, if that is longer than the time limit of the job and a minute, which it lasts
-    at least. None: just that, and a day for a job without a time limit.
+    """Seconds that the lock lasts at most, but never less than the time limit of the job and a minute.
+
+    None: just that; a day for a job without a time limit.
     """
     releases: bool = True
     """False: a blocked job ends without running, as if it had succeeded."""
@@ -86,13 +87,16 @@ class WithoutOverlapping(Middleware):
         taken: bool | None = None  # not known as long as it is being taken: a time limit may interrupt that
         try:
             taken = _take(store, key, owner, self._lasts(delivery))
-            return _run(job, call_next, key) if taken else self._block(delivery, key)
+            if taken:
+                return _run(job, call_next, key)
+            self._block(delivery, key)
         finally:
             if taken is not False:
                 _free(store, key, owner, delivery)
+        return None
 
     def _block(self, delivery: Delivery, key: str) -> None:
-        if self.releases and key in _held.get():
+        if self.releases and delivery.tools.in_place and key in _held.get():
             raise JobError(
                 f"{delivery.name} would wait for ever: it is run in place by a job that holds its lock {key!r}. "
                 "Dispatch it to a queue, or give it another key"
@@ -104,7 +108,7 @@ class WithoutOverlapping(Middleware):
 
     def _lasts(self, delivery: Delivery) -> float:
         if not delivery.timeout:
-            return _DAY if self.expire_after is None else self.expire_after
+            return self.expire_after or _DAY
         return max(delivery.timeout + _MARGIN, self.expire_after or 0)
 
 

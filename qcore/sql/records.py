@@ -45,13 +45,28 @@ def push_within(runs: Runs, statements: Statements, push: Push, now: float) -> s
     taking = {} if lock is None else _lock_row(lock, now)
     if not runs.changed(statements.push, **row) or lock is None:
         return None  # without a lock, or a live id: its lock was taken with its first push
-    if runs.changed(statements.take_lock, **taking) or lock.rule is LockRule.SHARE:
+    holder = _take_lock(runs, statements, lock, taking)
+    if holder is None or lock.rule is LockRule.SHARE:
+        return None
+    runs.changed(statements.take_back, uuid=push.payload.id)
+    return holder
+
+
+def take_lock(runs: Runs, statements: Statements, lock: Lock, now: float) -> str | None:
+    """Take a lock that is free or may be replaced, inside an open transaction; gives the owner that holds it instead.
+
+    ``now`` is in seconds since 1970.
+    """
+    return _take_lock(runs, statements, lock, _lock_row(lock, now))
+
+
+def _take_lock(runs: Runs, statements: Statements, lock: Lock, row: dict[str, object]) -> str | None:
+    if runs.changed(statements.take_lock, **row):
         return None
     if lock.rule is LockRule.REPLACE:
-        runs.changed(statements.put_key, key=lock.key, value=lock.owner, end=taking["end"])
+        runs.changed(statements.put_key, key=lock.key, value=lock.owner, end=row["end"])
         return None
-    [(holder, _)] = runs.rows(statements.get_key, key=lock.key, now=taking["now"])
-    runs.changed(statements.take_back, uuid=push.payload.id)
+    [(holder, _)] = runs.rows(statements.get_key, key=lock.key, now=row["now"])
     return str(holder)
 
 

@@ -113,6 +113,10 @@ find_failed = Statement(
     'SELECT CAST(qcore_failed_jobs.uuid AS VARCHAR) AS uuid, CAST(qcore_failed_jobs.body AS BLOB) AS body, qcore_failed_jobs.connection, qcore_failed_jobs.queue, qcore_failed_jobs.exception, qcore_failed_jobs.failed_at, qcore_failed_jobs.number FROM qcore_failed_jobs WHERE qcore_failed_jobs.uuid = ?',
     ('uuid',),
 )
+find_job = Statement(
+    'SELECT qcore_jobs.queue, CAST(qcore_jobs.body AS BLOB) AS body, qcore_jobs.attempts, qcore_jobs.reserved_at, qcore_jobs.available_at FROM qcore_jobs WHERE qcore_jobs.uuid = ?',
+    ('uuid',),
+)
 flush_failed = Statement(
     'DELETE FROM qcore_failed_jobs',
     (),
@@ -180,6 +184,10 @@ list_failed = Statement(
 list_failed_of = Statement(
     'SELECT CAST(qcore_failed_jobs.uuid AS VARCHAR) AS uuid, CAST(qcore_failed_jobs.body AS BLOB) AS body, qcore_failed_jobs.connection, qcore_failed_jobs.queue, qcore_failed_jobs.exception, qcore_failed_jobs.failed_at, qcore_failed_jobs.number FROM qcore_failed_jobs WHERE qcore_failed_jobs.queue = ? ORDER BY qcore_failed_jobs.number DESC',
     ('queue',),
+)
+list_keys = Statement(
+    'SELECT CAST(qcore_keys."key" AS VARCHAR) AS "key", qcore_keys.value, qcore_keys.expires_at FROM qcore_keys WHERE qcore_keys."key" >= ? AND substr(qcore_keys."key", 1, ?) = ? AND (qcore_keys.expires_at IS NULL OR qcore_keys.expires_at > ?) ORDER BY qcore_keys."key" LIMIT ? OFFSET 0',
+    ('prefix', 'length', 'prefix', 'now', 'most'),
 )
 list_members = Statement(
     'SELECT qcore_batch_members.member FROM qcore_batch_members WHERE qcore_batch_members.batch_id = ? AND qcore_batch_members.state = ? ORDER BY qcore_batch_members.position LIMIT ? OFFSET 0',

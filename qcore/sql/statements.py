@@ -184,6 +184,12 @@ class Statements(BatchStatements):
             .offset(literal_column("0"))
         )
 
+    @cached_property
+    def find_job(self) -> Statement:
+        """Inputs: uuid. Returns queue, body, attempts, reserved_at, available_at."""
+        columns = select(jobs.c.queue, _BODY, jobs.c.attempts, jobs.c.reserved_at, jobs.c.available_at)
+        return self._compiled(columns.where(jobs.c.uuid == given("uuid")))
+
     # failed jobs
 
     @cached_property
@@ -236,6 +242,19 @@ class Statements(BatchStatements):
         """Inputs: key, now. Returns value, expires_at."""
         columns = select(keys.c.value, keys.c.expires_at)
         return self._compiled(columns.where(keys.c.key == given("key"), _alive()))
+
+    @cached_property
+    def list_keys(self) -> Statement:
+        """Inputs: prefix, length (of the prefix), now, most. Returns key, value, expires_at."""
+        begins = func.substr(keys.c.key, literal_column("1"), given("length")) == given("prefix")
+        return self._compiled(
+            select(cast(keys.c.key, String), keys.c.value, keys.c.expires_at)
+            # The first condition lets the index find where they begin.
+            .where(keys.c.key >= given("prefix"), begins, _alive())
+            .order_by(keys.c.key)
+            .limit(given("most"))
+            .offset(literal_column("0"))
+        )
 
     @cached_property
     def put_key(self) -> Statement:

@@ -8,10 +8,12 @@ from qcore.clock import milliseconds
 from qcore.driver import Payload
 from qcore.errors import DriverError
 from qcore.failed import FailedJob
-from qcore.sql.records import begun, keep_failed
+from qcore.sql.records import begun, keep_failed, take_lock
+from qcore.store import Held
 
 if TYPE_CHECKING:
     from qcore.clock import Clock
+    from qcore.driver import Lock
     from qcore.sql import Database
 
 
@@ -110,8 +112,35 @@ class DatabaseStore:
             return connection.changed(statements.forget_key, key=key, now=self._now()) > 0
         return connection.changed(statements.forget_key_with, key=key, value=value, now=self._now()) > 0
 
+    def is_in(self, transaction: object) -> bool:
+        """Tell whether the session or connection of a caller is on this database."""
+        from qcore.sql.borrowed import borrowed_if_there  # few need it
+
+        return borrowed_if_there(transaction, self.home.path) is not None
+
+    def take_lock_within(self, lock: Lock, transaction: object) -> str | None:
+        """Take a lock in a transaction of the caller, on this database; gives the owner that holds it instead."""
+        from qcore.sql.borrowed import borrowed
+
+        return take_lock(borrowed(transaction, self.home.path), self.home.statements, lock, self._clock.now())
+
+    def held(self, key: str) -> Held | None:
+        """Show one key; None when there is none or its time is over."""
+        rows = self.home.connection().rows(self.home.statements.get_key, key=key, now=self._now())
+        return _held(key, *rows[0]) if rows else None
+
+    def held_below(self, prefix: str, *, limit: int = 1000) -> list[Held]:
+        """Show the keys that begin with ``prefix``, in the order of their characters."""
+        connection, statement = self.home.connection(), self.home.statements.list_keys
+        rows = connection.rows(statement, prefix=prefix, length=len(prefix), now=self._now(), most=limit)
+        return [_held(*row) for row in rows]
+
     def _now(self) -> int:
         return begun(self._clock.now())
 
     def _end(self, ttl: float | None) -> int | None:
         return None if ttl is None else milliseconds(self._clock.now() + ttl)
+
+
+def _held(key: str, value: str, end: int | None) -> Held:
+    return Held(key, value, None if end is None else end / 1000)

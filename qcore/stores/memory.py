@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qcore.clock import milliseconds
 from qcore.errors import DriverError
+from qcore.store import Held
 
 if TYPE_CHECKING:
     from qcore.clock import Clock
@@ -104,6 +105,18 @@ class MemoryStore:
             del self.home.keys[key]
             return True
 
+    def held(self, key: str) -> Held | None:
+        """Show one key; None when there is none or its time is over."""
+        with self.home.lock:
+            found = self._alive(key)
+            return None if found is None else _held(key, found)
+
+    def held_below(self, prefix: str, *, limit: int = 1000) -> list[Held]:
+        """Show the keys that begin with ``prefix``, in the order of their characters."""
+        with self.home.lock:
+            found = [_held(key, its) for key in self.home.keys if key.startswith(prefix) and (its := self._alive(key))]
+        return sorted(found)[:limit]
+
     def _alive(self, key: str) -> tuple[str, int | None] | None:
         return self.home.key(key, self._now())
 
@@ -115,3 +128,8 @@ class MemoryStore:
 
     def _end(self, ttl: float | None) -> int | None:
         return None if ttl is None else milliseconds(self._clock.now() + ttl)
+
+
+def _held(key: str, found: tuple[str, int | None]) -> Held:
+    value, end = found
+    return Held(key, value, None if end is None else end / 1000)

@@ -12,7 +12,7 @@ from qcore.errors import ConfigError
 from qcore.limits import WorkerOptions
 
 if TYPE_CHECKING:
-    from qcore.jobs import Definition
+    from qcore.definition import Definition
 
 
 def options(config: Config, **given: Any) -> WorkerOptions:

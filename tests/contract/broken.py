@@ -93,8 +93,8 @@ class ReversesBulk(Broken):
 class RoundsTimeDown(Broken):
     """Due up to a millisecond early."""
 
-    def _due(self, delay: float) -> int:
-        return super()._due(delay - 0.000_999) if delay > 0 else super()._due(delay)
+    def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
+        super().push(queue, payload, delay=delay - 0.000_999 if delay > 0 else 0)
 
 
 class AcceptsStaleRelease(Broken):

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qcore.drivers.memory import MemoryDriver
-from qcore.memory import Memory
-from qcore.stores.memory import MemoryFailedStore
-from qtest.clock import FrozenClock
 from qtest.contract import DriverContract
 from tests.contract import broken
+from tests.contract.suite import Suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from qcore.clock import Clock
-    from qcore.driver import Driver
 
 Caught = tuple[type[broken.Broken], "Callable[..., None]", dict[str, Any]]
 
@@ -110,36 +103,13 @@ CAUGHT: list[Caught] = [
 ]
 
 
-class Suite(DriverContract):
-    """The contract outside of pytest's collection."""
-
-    __test__ = False
-
-    def __init__(self, kind: type[broken.Broken] | None) -> None:
-        self.kind = kind
-
-    def make_driver(self, clock: Clock) -> MemoryDriver:
-        if self.kind is None:
-            return MemoryDriver(Memory(), clock, retry_after=self.retry_after)
-        return self.kind(clock, retry_after=self.retry_after)
-
-    def make_failed_store(self, driver: Driver) -> MemoryFailedStore:
-        assert isinstance(driver.home, Memory)
-        return MemoryFailedStore(driver.home)
-
-    def run(self, test: Callable[..., None], arguments: dict[str, Any]) -> None:
-        clock = FrozenClock()
-        given = {"driver": self.make_driver(clock), "clock": clock, **arguments}
-        test(self, **{name: given[name] for name in list(inspect.signature(test).parameters)[1:]})
-
-
 @pytest.mark.parametrize(
     ("kind", "test", "arguments"), CAUGHT, ids=[f"{kind.__name__}-{test.__name__}" for kind, test, _ in CAUGHT]
 )
 def test_a_broken_driver_is_caught(
     kind: type[broken.Broken], test: Callable[..., None], arguments: dict[str, Any]
 ) -> None:
-    Suite(None).run(test, arguments)  # the same test passes on a sound driver
+    Suite().run(test, arguments)  # the same test passes on a sound driver
 
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         Suite(kind).run(test, arguments)

@@ -39,6 +39,7 @@ unlocks = some.lists(some.builds(Unlock, keys, ids), max_size=2)
 calls = some.one_of(
     some.tuples(some.just("push"), pushes()),
     some.tuples(some.just("push_locked"), pushes()),
+    some.tuples(some.just("take_lock"), some.builds(Lock, keys, owners, times, some.sampled_from(LockRule))),
     some.tuples(some.just("put"), keys, owners, times),
     some.tuples(some.just("bulk"), some.lists(pushes(), max_size=3)),
     some.tuples(some.just("reserve"), some.lists(queues, max_size=3), some.sampled_from([0, 0, 0, 2, 20])),
@@ -83,6 +84,9 @@ class World:
 
     def push_locked(self, push: Push) -> str | None:
         return self.driver.push_locked(push)
+
+    def take_lock(self, lock: Lock) -> str | None:
+        return self.driver.take_lock(lock)
 
     def push(self, push: Push) -> None:
         self.driver.push(push.queue, push.payload, delay=push.delay)

@@ -5,177 +5,99 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import textwrap
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from qcore.batches import State
-from qcore.driver import Effects, Lock, Push, Reservation, Settled, Unlock
-from qcore.drivers.database import DatabaseDriver
-from qcore.failed import FailedJob
-from qcore.sql import Database
-from qcore.stores.database import DatabaseFailedStore, DatabaseStore
-from qcore.stores.database_batches import DatabaseBatchStore
+from qcore.driver import Push
 from qtest.clock import FrozenClock
-from qtest.contract_base import drained, payload, reserved
-from qtest.contract_records import BATCH, EVERY, NOW, callbacks, chain, dispatched, new_batch, options, pushes, step
-
-if TYPE_CHECKING:
-    from qcore.batches import BatchRecord
+from qtest.contract_base import payload
+from qtest.contract_records import callbacks, new_batch, options
+from tests.contract.killed import STEPS, Place
 
 ROOT = Path(__file__).parents[2]
 
-LINK = Push("next", payload("link"), 0, Lock("of link", "link", None))
-WITH_CHAIN = options("progress", "failure", "catch", "then", "finally", chain=chain("next"))
+
+def start(*arguments: object, stdin: int | None = None) -> subprocess.Popen[str]:
+    """Start Python in the folder of the project."""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-class Place:
-    """A file, and all that stands on it."""
-
-    def __init__(self, path: Path, clock: FrozenClock | None = None) -> None:
-        self.database = Database(f"sqlite:///{path}")
-        self.clock = clock or FrozenClock()
-        self.driver = DatabaseDriver(self.database, self.clock)
-        self.store = DatabaseStore(self.database, self.clock)
-        self.failed = DatabaseFailedStore(self.database)
-        self.batches = DatabaseBatchStore(self.database, self.clock)
-
-    def seen(self) -> Seen:
-        jobs = self.database.connection().say("SELECT queue, uuid FROM qcore_jobs ORDER BY queue, id")
-        locks = [self.store.get("of job"), self.store.get("of link")]
-        return Seen(jobs, locks, len(self.failed.listed()), self.batches.find(BATCH))
-
-
-class Seen(NamedTuple):
-    """What lies in the tables."""
-
-    jobs: list[tuple[str, str]]
-    locks: list[str | None]
-    failures: int
-    batch: BatchRecord | None
-
-
-# Each step is begun by a process that is killed, and done again by another one that cannot know how far it came.
-
-
-def before_succeeding(place: Place) -> None:
-    """A unique member of a batch, which is the last one, and of a chain."""
-    dispatched(place.batches, WITH_CHAIN, "job", "other")
-    place.batches.settle(step("other"))
-    place.driver.delete(reserved(place.driver)._replace(receipt=2))
-    callbacks(place.driver)
-    place.store.put("of job", "job")
-
-
-def succeed(place: Place) -> None:
-    held = place.driver.reserve(["default"])
-    ending = Effects((LINK, Push("next", payload("plain"))), None, (Unlock("of job", "job"),), step("job"))
-    assert held is None or place.driver.delete(held, effects=ending) is Settled.DONE
-
-
-def before_failing(place: Place) -> None:
-    """The first of a chain in a batch; what follows it will not run."""
-    place.batches.create(new_batch(WITH_CHAIN))
-    place.batches.add(BATCH, ["job", "second", "third"], pushes("job"))
-    place.batches.close(BATCH, NOW)
-    place.store.put("of job", "job")
-
-
-def fail(place: Place) -> None:
-    held = place.driver.reserve(["default"])
-    if held is not None:
-        assert place.driver.delete(held, effects=_failing(held), only_last=True) is Settled.DONE
-
-
-def _failing(held: Reservation) -> Effects:
-    ended = step("job", State.FAILED, dropped=["second", "third"])
-    record = FailedJob(held.payload, "connection", "default", "Traceback", NOW)
-    return Effects((), record, (Unlock("of job", "job"),), ended)
-
-
-def before_pushing(place: Place) -> None:
-    """The lock is that of a job that is gone."""
-    place.store.put("of link", "gone")
-
-
-def push(place: Place) -> None:
-    assert place.driver.push_locked(LINK) is None
-
-
-def before_adding(place: Place) -> None:
-    """One member is known already, one will be refused by its lock."""
-    dispatched(place.batches, EVERY, "a")
-    place.store.put("of link", "a")
-
-
-def add(place: Place) -> None:
-    assert place.batches.add(BATCH, ["a", "b", "link", "c", "c 2"], [*pushes("a", "b"), LINK, *pushes("c")])
-
-
-DONE = {
-    "succeed": Seen(
-        [
-            ("callbacks", "progress"),
-            ("callbacks", "then"),
-            ("callbacks", "finally"),
-            ("callbacks", "next"),
-            ("next", "link"),
-            ("next", "plain"),
-        ],
-        [None, "link"],
-        0,
-        None,
-    ),
-    "fail": Seen(
-        [("callbacks", "catch"), ("callbacks", "finally"), ("callbacks", "catch of the chain")], [None, None], 1, None
-    ),
-    "push": Seen([("next", "link")], [None, "link"], 0, None),
-    "add": Seen([("default", "a"), ("default", "b"), ("default", "c")], [None, "a"], 0, None),
-}
-COUNTED = {"succeed": (2, 0, 2, 0, 0), "fail": (3, 0, 0, 1, 2), "push": None, "add": (4, 4, 0, 0, 0)}
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from qcore.sql.connection import Connection
-from tests.contract import test_sqlite_kills as steps
-
-name, folder = sys.argv[1], Path(sys.argv[2])
-run = Connection._run
-number = 0
-while True:
-    path = folder / f"{number}.sqlite3"
-    place = steps.Place(path)
-    getattr(steps, f"before_{name}".removesuffix("_succeed").removesuffix("_fail"), None)
-    steps.BEFORE[name](place)
+@pytest.mark.parametrize(
+    ("name", "statements"),
+    [
+        # Inside the transaction: delete, unlock, link with its lock, plain follow-up, batch and member read and
+        # written, callbacks.
+        ("succeed", 13),
+        ("fail", 14),
+        ("push", 4),
+        ("add", 13),
+    ],
+)
+def test_a_process_that_is_killed_between_two_statements_leaves_all_or_nothing(
+    name: str, statements: int, tmp_path: Path
+) -> None:
+    """And who does the step again brings it to the same end: nothing is lost, nothing is there twice."""
+    out, errors = start("-m", "tests.contract.killed", name, tmp_path).communicate(timeout=120)
+    *killed, last = [tuple(map(int, line.split())) for line in out.splitlines()]
+    assert ("", 0) == (errors, last[1])
+    assert {-signal.SIGKILL} == {code for _, code in killed}
+    assert len(killed) == statements
+    prepare, act = STEPS[name]
+    place = Place(tmp_path / "whole.sqlite3")
+    prepare(place)
+    before = place.seen()
+    act(place)
+    after = place.seen()
     place.database.close()
-    child = os.fork()
-    if child == 0:
-        left = number
 
-        def counted(connection, sql, values, *, many=False):
-            global left
-            answer = run(connection, sql, values, many=many)
-            if armed:
-                left -= 1
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return answer
+    found = []
+    for number, _ in killed:
+        place = Place(tmp_path / f"{number}.sqlite3", FrozenClock(FrozenClock().now() + 1000))
+        found.append(place.seen())
+        act(place)
+        assert after == place.seen(), f"killed after statement {number}, then done again"
+        place.database.close()
+    assert before != after
+    assert [before] * (statements - 1) + [after] == found
 
-        Connection._run = counted
-        armed = False
-        place = steps.Place(path)
-        place.database.connection()  # opened before it counts
-        armed = True
-        if number:
-            steps.STEP[name](place)
-        os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    print(number, code, flush=True)
-    if number and code == 0:
-        break
-    number += 1
+
+def test_members_that_end_at_the_same_instant_in_two_processes_finish_a_batch_once(tmp_path: Path) -> None:
+    """Each batch has one member for each of the two processes."""
+    path = tmp_path / "queue.sqlite3"
+    place = Place(path)
+    for number in range(100):
+        place.batches.create(new_batch(options("progress", "then", "finally"), f"batch {number}"))
+        members = [f"{number} {name}" for name in "ab"]
+        place.batches.add(f"batch {number}", members, [Push(member[-1], payload(member)) for member in members])
+        place.batches.close(f"batch {number}", 0)
+    script = f"""
+import sys
+from pathlib import Path
+from qcore.driver import Effects
+from qtest.contract_records import step
+from tests.contract.killed import Place
+
+place = Place(Path("{path}"))
+place.database.connection()
+print("ready", flush=True)
+queue = sys.stdin.readline().strip()
+while (held := place.driver.reserve([queue])) is not None:
+    ended = step(held.payload.id, batch_id="batch " + held.payload.id[:-2])
+    print(place.driver.delete(held, effects=Effects(batch=ended)).value)
 """
+    processes = {name: start("-c", script, stdin=subprocess.PIPE) for name in "ab"}
+    for process in processes.values():
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for name, process in processes.items():
+        assert process.stdin is not None
+        process.stdin.write(f"{name}\n")
+        process.stdin.flush()
+    outcomes = [process.communicate(timeout=120) for process in processes.values()]
+
+    assert [("done\n" * 100, "")] * 2 == outcomes
+    assert ["finally"] * 100 + ["progress"] * 200 + ["then"] * 100 == sorted(callbacks(place.driver))
+    assert [(2, 0, 2)] * 100 == [(each.total, each.pending, each.done) for each in place.batches.listed()]
+    place.database.close()

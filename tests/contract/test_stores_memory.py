@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qcore.driver import Lock, Payload, Push
+from qcore.drivers.memory import MemoryDriver
 from qcore.memory import Memory
 from qcore.stores.memory import MemoryFailedStore, MemoryStore
 from qtest.clock import FrozenClock
@@ -21,6 +23,18 @@ class TestMemoryStore(StoreContract):
 class TestMemoryFailedStore(FailedStoreContract):
     def make_failed_store(self) -> MemoryFailedStore:
         return MemoryFailedStore(Memory())
+
+
+def test_locks_that_nobody_freed_leave_no_garbage() -> None:
+    memory, clock = Memory(), FrozenClock()
+    driver = MemoryDriver(memory, clock)
+
+    for number in range(5000):
+        driver.push_locked(Push("default", Payload("job", b""), 0, Lock(f"lock {number}", "job", 1)))
+        driver.clear("default")
+        clock.advance(1)
+
+    assert len(memory.keys) <= 1000
 
 
 def test_keys_whose_time_is_over_leave_no_garbage() -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from qcore.driver import Lock, Payload, Push
+from qcore.drivers.database import DatabaseDriver
 from qcore.sql import Database
 from qcore.stores.database import DatabaseFailedStore, DatabaseStore
 from qtest.clock import FrozenClock
@@ -41,6 +43,19 @@ class TestSqliteFailedStore(FailedStoreContract):
 
     def make_failed_store(self) -> DatabaseFailedStore:
         return DatabaseFailedStore(self.database)
+
+
+def test_locks_that_nobody_freed_leave_no_garbage(database: Database) -> None:
+    clock = FrozenClock()
+    driver = DatabaseDriver(database, clock)
+
+    for number in range(2100):
+        driver.push_locked(Push("default", Payload("job", b""), 0, Lock(f"lock {number}", "job", 1)))
+        driver.clear("default")
+        clock.advance(1)
+
+    [(kept,)] = database.connection().say("SELECT COUNT(*) FROM qcore_keys")
+    assert kept <= 1000
 
 
 def test_keys_whose_time_is_over_leave_no_garbage(database: Database) -> None:

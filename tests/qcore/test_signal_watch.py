@@ -385,9 +385,15 @@ def test_signals_that_undo_each_other_during_a_job_are_nothing(
 
 def test_a_resume_between_two_turns_is_told_too(app: App, clock: FrozenClock, events: list[Event]) -> None:
     """The turn in which the worker learns of it is not one in which it is paused."""
-    worker, interruption = worker_of(app, max_time=20, sleep=1)
-    interruption.paused = True
-    at(clock, {7: lambda: setattr(interruption, "paused", False)})
+    worker = app.worker(options=WorkerOptions(memory=1000, max_time=20, sleep=1))
+    worker.interruption = interruption = Interruption()
+
+    def memory(_: float) -> float:
+        clock.advance(1)
+        interruption.paused = clock.monotonic() < 7
+        return 1
+
+    worker._memory = memory
 
     worker.run()
 

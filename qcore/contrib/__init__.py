@@ -1,0 +1,1 @@
+"""Where qcore meets web servers."""

@@ -1,0 +1,76 @@
+"""Who hears of what happens: listeners by event class."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from qcore.errors import JobInterrupted, TimeLimitReached
+
+if TYPE_CHECKING:
+    from qcore.events import Event
+
+logger = logging.getLogger("qcore")
+
+EventType = TypeVar("EventType", bound="Event")
+Listener = Callable[[EventType], object]
+
+
+class Events:
+    """Listeners by event class. Without a listener an event is not even made."""
+
+    __slots__ = ("_heard_by", "_listeners")
+
+    def __init__(self) -> None:
+        """Begin without listeners."""
+        self._listeners: dict[type[Event], list[Listener[Event]]] = {}
+        self._heard_by: dict[type[Event], tuple[Listener[Event], ...]] = {}
+
+    def listen(self, event: type[EventType], listener: Listener[EventType]) -> Callable[[], None]:
+        """Call ``listener`` with every event of that class; gives a function that ends it.
+
+        ``listen(Event, ...)`` and other base classes hear all that derives from them. A listener that
+        raises is logged and changes nothing.
+        """
+        listeners = self._listeners.setdefault(event, [])
+        listeners.append(listener)  # type: ignore[arg-type] # called with its own class only
+        self._heard_by = {}
+        live: list[Any] = [listener]
+
+        def end() -> None:
+            if live:
+                listeners.remove(live.pop())
+                self._heard_by = {}
+
+        return end
+
+    def wants(self, event: type[Event]) -> bool:
+        """Tell whether anybody would hear such an event."""
+        return bool(self._listeners) and bool(self._all(event))
+
+    def _all(self, event: type[Event]) -> tuple[Listener[Event], ...]:
+        """Everybody who hears an event, looked up once for each class."""
+        heard_by = self._heard_by  # this very dict: one that was replaced meanwhile must not be filled from before
+        found = heard_by.get(event)
+        if found is None:
+            lists = [self._listeners.get(base, ()) for base in event.__mro__[:-1]]
+            found = heard_by[event] = tuple(listener for each in lists for listener in each)
+        return found
+
+    def emit(self, event: Event) -> bool:
+        """Tell everybody; False when a listener returned just that."""
+        go_on = True
+        for listener in self._all(type(event)):
+            go_on &= _call(listener, event) is not False
+        return go_on
+
+
+def _call(listener: Listener[Event], event: Event) -> object:
+    try:
+        return listener(event)
+    except (KeyboardInterrupt, JobInterrupted, TimeLimitReached):
+        raise
+    except BaseException:
+        logger.exception("a listener of %s raised; the job goes on", type(event).__name__)
+        return None

@@ -1,0 +1,197 @@
+"""A transaction of the caller, in which statements of qcore are run: it neither begins nor ends there."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qcore import sessions
+from qcore.errors import ConfigError, DriverError, UnsupportedError
+from qcore.sql.trouble import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from qcore.sql.connection import Row
+    from qcore.sql.statement import Statement
+
+_LEGACY = -1
+"""How Python 3.12 and later call the mode in which all versions before are."""
+
+
+class Borrowed:
+    """The connection of the caller. Unlike one of our own it stays open whatever happens: its owner rolls back."""
+
+    def __init__(self, raw: Any, place: str) -> None:  # noqa: ANN401 - whatever the caller has
+        """Take the connection beneath the caller's, by the interface that all database modules have."""
+        self._raw = raw
+        self._place = place
+
+    def rows(self, statement: Statement, **inputs: object) -> list[Row]:
+        """Run a statement and fetch all that it returns."""
+        rows, _ = self._run(statement.sql, [inputs[name] for name in statement.inputs])
+        return rows
+
+    def changed(self, statement: Statement, **inputs: object) -> int:
+        """Run a statement and say how many rows it changed."""
+        _, count = self._run(statement.sql, [inputs[name] for name in statement.inputs])
+        return count
+
+    def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> int:
+        """Run a statement once for each set of inputs, and say how many rows that changed."""
+        _, count = self._run(statement.sql, [[each[name] for name in statement.inputs] for each in inputs], many=True)
+        return count
+
+    def _run(self, sql: str, values: list[Any], *, many: bool = False) -> tuple[list[Row], int]:
+        cursor = self._raw.cursor()
+        try:
+            if isinstance(cursor, sqlite3.Cursor):
+                cursor.row_factory = None
+            (cursor.executemany if many else cursor.execute)(sql, values)
+            return [] if cursor.description is None else cursor.fetchall(), cursor.rowcount
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
+            raise explained(error, self._place) from error
+        finally:
+            cursor.close()
+
+
+def borrowed(caller: object, path: Path) -> Borrowed:
+    """Give the open transaction of a caller on the SQLite file at ``path``.
+
+    :raises ConfigError: when it is on another database, none is open, or it is nothing that has one.
+    :raises UnsupportedError: when the caller has to await its database, and does not.
+    """
+    handle = _handle_of(sessions.unwrapped(caller))
+    place = handle and _file_of(handle)
+    if handle is None or not place or not _same(place, path):
+        message = (
+            f"within= writes the job in your transaction, so that has to be on {path}, and it is on "
+            f"{place or 'another database'}: bind it to that file, or say after_commit= instead"
+        )
+        raise ConfigError(message)
+    if handle.commits_by_itself():
+        message = "within= needs an open transaction, and this connection commits each statement by itself: begin one"
+        raise ConfigError(message)
+    return Borrowed(handle.raw, str(path))
+
+
+def borrowed_if_there(caller: object, path: Path) -> Borrowed | None:
+    """Give the transaction of a caller if it is on the SQLite file at ``path``; None when it is elsewhere.
+
+    :raises UnsupportedError: when it is there, but the caller has to await its database, and does not.
+    """
+    caller = sessions.unwrapped(caller)
+    try:
+        handle = _handle_of(caller)
+    except ConfigError:
+        return None  # it has several databases: which one it is about is not known here
+    except UnsupportedError:
+        if _same(_url_of(caller).database or "", path):
+            raise
+        return None
+    place = handle and _file_of(handle)
+    return Borrowed(handle.raw, str(path)) if handle is not None and place and _same(place, path) else None
+
+
+class _Handle(NamedTuple):
+    """A connection to SQLite: to run statements on, and to be asked about its state."""
+
+    raw: Any
+    state: Any
+
+    def commits_by_itself(self) -> bool:
+        if self.state.in_transaction:
+            return False
+        autocommit = getattr(self.state, "autocommit", _LEGACY)
+        return self.state.isolation_level is None if autocommit == _LEGACY else autocommit is True
+
+
+def _handle_of(caller: Any) -> _Handle | None:  # noqa: ANN401 - whatever the caller has
+    """Give the connection beneath; None when it is none to SQLite."""
+    if sessions.is_sqlite(caller):
+        return _Handle(caller, caller)
+    if sessions.is_session(caller):
+        dialect = _bind_of(caller).dialect
+        if dialect.name != "sqlite":
+            return None
+        _check_awaiting(dialect)
+        caller = caller.connection()
+    if sessions.is_connection(caller):
+        return _handle_of_alchemy(caller)
+    if sessions.is_django(caller):
+        return _Handle(caller.connection, caller.connection) if _is_open(caller) else None
+    message = f"within= takes {sessions.WITHIN_KINDS}, got {caller!r:.100}"
+    raise ConfigError(message)
+
+
+def _handle_of_alchemy(connection: Any) -> _Handle | None:  # noqa: ANN401 - SQLAlchemy is not imported here
+    if connection.dialect.name != "sqlite":
+        return None
+    _check_awaiting(connection.dialect)
+    if not connection.in_transaction():
+        connection.begin()  # as a statement of its own would, or its commit would do nothing
+    beneath = connection.connection
+    return _Handle(beneath.dbapi_connection, beneath.driver_connection)
+
+
+def _is_open(connection: Any) -> bool:  # noqa: ANN401 - Django has no types
+    if connection.vendor != "sqlite":
+        return False
+    if connection.in_atomic_block:
+        return True
+    message = f"Django's database {connection.alias!r} is in no transaction: dispatch inside transaction.atomic()"
+    raise ConfigError(message)
+
+
+def _bind_of(session: Any) -> Any:  # noqa: ANN401 - SQLAlchemy is not imported here
+    from sqlalchemy.exc import UnboundExecutionError
+
+    try:
+        return session.get_bind()
+    except UnboundExecutionError as error:
+        message = (
+            "the session has several databases, or none: hand over the connection to the right one, "
+            "session.connection(bind_arguments={...})"
+        )
+        raise ConfigError(message) from error
+
+
+def _url_of(caller: Any) -> Any:  # noqa: ANN401 - SQLAlchemy is not imported here
+    return (_bind_of(caller) if sessions.is_session(caller) else caller).engine.url
+
+
+def _check_awaiting(dialect: Any) -> None:  # noqa: ANN401 - SQLAlchemy is not imported here
+    """Refuse an async database outside of what awaits it: its coroutines would be left lying about."""
+    if not dialect.is_async:
+        return
+    import greenlet  # SQLAlchemy's async databases cannot do without it
+
+    if not getattr(greenlet.getcurrent(), "__sqlalchemy_greenlet_provider__", False):
+        message = (
+            "an async session has to be awaited, which dispatch() does not: "
+            "await session.run_sync(lambda session: job.dispatch(within=session))"
+        )
+        raise UnsupportedError(message)
+
+
+def _file_of(handle: _Handle) -> str:
+    """Ask SQLite which file is open; empty when it is in memory."""
+    cursor = handle.raw.cursor()
+    try:
+        cursor.execute("PRAGMA database_list")
+        files = [str(row[2] or "") for row in cursor.fetchall() if row[1] == "main"]
+    except sqlite3.Error as error:
+        raise DriverError(f"your transaction cannot be used: {error}") from error
+    finally:
+        cursor.close()
+    return files[0] if files else ""
+
+
+def _same(place: str, path: Path) -> bool:
+    if not place:
+        return False
+    try:
+        return path.samefile(place)
+    except OSError:
+        return Path(place).resolve() == path.resolve()

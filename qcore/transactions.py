@@ -1,0 +1,272 @@
+"""Pushing when a transaction of somebody else has committed, or inside of it.
+
+*After the commit* (``after_commit=``) the payload is made and its lock is taken at the dispatch, and it is pushed when
+the transaction has committed: at most once, as a process that dies in between takes it along. *Within* (``within=``)
+it is written by the transaction itself, on the database of the queue: exactly when that commits.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+from qcore import sessions
+from qcore.errors import ConfigError, JobDefinitionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from qcore.clock import Clock
+    from qcore.driver import Push
+    from qcore.jobs import Job
+    from qcore.queue import Queue
+
+    Prepared = Sequence[tuple[Push, Job | None]]
+
+logger = logging.getLogger("qcore")
+
+
+class Transaction(Protocol):
+    """Something that will be over: committed, or rolled back."""
+
+    origin: object
+    """What the user knows it by: a session, or a connection."""
+
+    def when_over(self, commit: Callable[[], object], rollback: Callable[[], object]) -> None:
+        """Call one of the two, once. What ``commit`` raises reaches whoever ends the transaction, or the log."""
+
+
+class Way(Protocol):
+    """How payloads that were made come to their queue."""
+
+    def send(self, queue: Queue, prepared: Prepared) -> list[str]:
+        """Send them; gives the ids of those that no lock refused."""
+
+
+class AtOnce:
+    """Push now."""
+
+    def send(self, queue: Queue, prepared: Prepared) -> list[str]:
+        """Push them."""
+        return queue.send(prepared)
+
+
+class Later:
+    """Push when a transaction has committed; nothing is left when it is rolled back."""
+
+    def __init__(self, transaction: Transaction, clock: Clock) -> None:
+        """Wait for that transaction."""
+        self._transaction = transaction
+        self._clock = clock
+
+    def __eq__(self, other: object) -> bool:
+        """Be equal for the same transaction."""
+        return isinstance(other, Later) and self._transaction.origin is other._transaction.origin
+
+    def __hash__(self) -> int:
+        """Agree with ``==``."""
+        return id(self._transaction.origin)
+
+    def send(self, queue: Queue, prepared: Prepared) -> list[str]:
+        """Keep them and their locks until the transaction is over.
+
+        A delay counts from now, so that a moment stays that moment.
+        """
+        # Its own locks a transaction takes back itself. Another connection would have to wait for its end to do so.
+        within = self._joined(queue, prepared)
+        kept = _reserved(queue, prepared, within)
+        if kept:
+            since = self._clock.monotonic()
+            self._transaction.when_over(
+                lambda: _push(queue, kept, passed=self._clock.monotonic() - since),
+                lambda: _cancel(queue, kept if within is None else ()),
+            )
+        return [push.payload.id for push, _ in kept]
+
+    def _joined(self, queue: Queue, prepared: Prepared) -> object:
+        """Give the session when it is on the database of the locks, so that these are taken inside of it."""
+        origin = self._transaction.origin
+        if any(push.lock is not None for push, _ in prepared) and origin is not None and queue.locks.joins(origin):
+            return origin
+        return None
+
+
+class Within:
+    """Let a transaction of the caller write the payloads itself."""
+
+    def __init__(self, origin: object) -> None:
+        """Take the session or connection."""
+        self._origin = origin
+
+    def __eq__(self, other: object) -> bool:
+        """Be equal for the same session or connection."""
+        return isinstance(other, Within) and self._origin is other._origin
+
+    def __hash__(self) -> int:
+        """Agree with ``==``."""
+        return id(self._origin)
+
+    def send(self, queue: Queue, prepared: Prepared) -> list[str]:
+        """Write them and their locks.
+
+        :raises UnsupportedError: when the queue, or the lock of a unique job, lives in no database.
+        :raises ConfigError: when it is another database than that of the transaction, or none is open.
+        """
+        return queue.send_within(prepared, self._origin)
+
+
+AT_ONCE = AtOnce()
+
+
+def after(response: Transaction | None, transaction: Transaction | None, clock: Clock) -> Way:
+    """Give the way that waits for a transaction, and then for a response."""
+    waited_for = transaction or response
+    if transaction is not None and response is not None:
+        waited_for = _Then(transaction, response)
+    return AT_ONCE if waited_for is None else Later(waited_for, clock)
+
+
+class _Then:
+    """A transaction, and what begins to count when it has committed."""
+
+    def __init__(self, first: Transaction, second: Transaction) -> None:
+        self.origin = first.origin
+        self._first = first
+        self._second = second
+
+    def when_over(self, commit: Callable[[], object], rollback: Callable[[], object]) -> None:
+        self._first.when_over(lambda: self._second.when_over(commit, rollback), rollback)
+
+
+def _reserved(queue: Queue, prepared: Prepared, within: object) -> Prepared:
+    """Take the locks, and leave out what others hold."""
+    kept: list[tuple[Push, Job | None]] = []
+    try:
+        for push, job in prepared:
+            holder = None if push.lock is None else queue.locks.reserve(push, within=within)
+            if holder is None:
+                kept.append((push, job))
+            else:
+                queue.locks.tell_skipped(push, job, holder)
+    except BaseException:
+        _cancel(queue, kept if within is None else ())
+        raise
+    return kept
+
+
+def _push(queue: Queue, prepared: Prepared, *, passed: float) -> None:
+    """Push what waited. Those with a lock one by one: what is not pushed gives its lock back."""
+    due = [(push._replace(delay=max(push.delay - passed, 0)), job) for push, job in prepared]
+    free = [each for each in due if each[0].lock is None]
+
+    def push_locked(each: tuple[Push, Job | None]) -> None:
+        try:
+            queue.send([each])
+        except BaseException:
+            _cancel(queue, [each])
+            raise
+
+    locked = [lambda each=each: push_locked(each) for each in due if each[0].lock is not None]
+    run_all([*([lambda: queue.send(free)] if free else []), *locked])
+
+
+def _cancel(queue: Queue, prepared: Prepared) -> None:
+    """Give locks back. It is the end of something that went wrong already, so it raises nothing."""
+    for push, _ in prepared:
+        if push.lock is None:
+            continue
+        try:
+            queue.locks.cancel(push)
+        except Exception:
+            logger.exception("the lock %s of %s stays for up to an hour", push.lock.key, push.payload.id)
+
+
+def run_all(actions: Iterable[Callable[[], object]]) -> None:
+    """Run all, whatever the ones before raise; the first error is raised afterwards, the others are logged."""
+    errors: list[BaseException] = []
+    for action in actions:
+        try:
+            action()
+        except BaseException as error:  # noqa: BLE001 - what follows shall not be lost with it
+            errors.append(error)
+    if not errors:
+        return
+    # Ctrl-C first of all: it must not end in the log.
+    raised = next((error for error in errors if not isinstance(error, Exception)), errors[0])
+    for error in errors:
+        if error is not raised:
+            logger.error("one more push after a commit failed: %r", error, exc_info=error)
+    raise raised
+
+
+class Transactions:
+    """Finds the transaction that a push waits for."""
+
+    def __init__(self) -> None:
+        """Begin without sources; Django's connections are looked at without one."""
+        self._sources: list[Callable[[], object]] = []
+
+    def add_source(self, source: Callable[[], object]) -> None:
+        """Ask ``source()`` for the session in force, or None, when a push shall wait for whatever there is.
+
+        :raises ConfigError: when it cannot be asked.
+        """
+        given: Any = source
+        if not callable(given) or sessions.makes_sessions(given):
+            message = (
+                f"a source of transactions is called without arguments and gives the session in force, or None, "
+                f"got {given!r:.100}: pass a scoped_session, or lambda: my_session_variable.get(None)"
+            )
+            raise ConfigError(message)
+        self._sources.append(source)
+
+    def way(self, after_commit: object, within: object, clock: Clock) -> Way:
+        """Choose the way of a push; ``after_commit`` is True, False or a session.
+
+        :raises JobDefinitionError: for something that is no session.
+        """
+        if within is not None:
+            return Within(sessions.unwrapped(within))
+        return after(None, self.waited_for(after_commit), clock)
+
+    def waited_for(self, after_commit: object) -> Transaction | None:
+        """Give the open transaction that a push waits for; ``after_commit`` is True, False or a session.
+
+        :raises JobDefinitionError: for something that is no session.
+        """
+        if after_commit is True:
+            return self.in_force()
+        return None if after_commit is None or after_commit is False else transaction_of(after_commit)
+
+    def in_force(self) -> Transaction | None:
+        """Give the first open transaction of the sources, in their order, and then of Django; None without one."""
+        for source in self._sources:
+            transaction = transaction_of(sessions.asked(source))
+            if transaction is not None:
+                return transaction
+        if "django.db" in sys.modules:
+            from qcore.django_transaction import in_force
+
+            return in_force()
+        return None
+
+
+def transaction_of(given: object) -> Transaction | None:
+    """Give the open transaction of a session or connection; None when none is open.
+
+    :raises JobDefinitionError: for something that is no session.
+    """
+    origin = sessions.unwrapped(given)
+    if origin is None:
+        return None
+    if sessions.is_session(origin):
+        from qcore.alchemy_session import waits_of  # SQLAlchemy is there, or it could be no session of its
+
+        return waits_of(origin) if origin.in_transaction() else None
+    if sessions.is_django(origin):
+        from qcore.django_transaction import transaction_on
+
+        return transaction_on(origin)
+    message = f"after_commit is True, False, {sessions.KINDS}, got {given!r:.100}"
+    raise JobDefinitionError(message)
