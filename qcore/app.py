@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qcore import current
-from qcore.dispatched_batch import Batch, Batches
 from qcore.callbacks import arguments
 from qcore.chains import PendingChain, extend, listed
 from qcore.clock import Clock, SystemClock
@@ -40,11 +39,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from qcore.chains import Linkable
+    from qcore.batches import BatchStore
+    from qcore.callbacks import Callback
     from qcore.connections import DriverRow
+    from qcore.dispatched_batch import Batch, Batches
     from qcore.delivery import Delivery
     from qcore.driver import Driver
     from qcore.failed import FailedStore
     from qcore.jobs import Job
+    from qcore.pending_batch import PendingBatch
     from qcore.layers import Layer
 
 
@@ -116,6 +119,17 @@ class App(Dispatcher):
         :raises JobDefinitionError: for what cannot be a link; says what to write instead.
         """
         return PendingChain(listed(jobs), lambda: self)
+
+    def batch(
+        self, members: object = (), *, name: str = "", allow_failures: bool | Callback | Iterable[Callback] = False
+    ) -> PendingBatch:
+        """Make a batch of jobs, functions and chains that is dispatched to this App; see ``qcore.batch``.
+
+        :raises JobDefinitionError: for what cannot be a member; says what to write instead.
+        """
+        from qcore.pending_batch import PendingBatch
+
+        return PendingBatch(members, name=name, app=lambda: self).allow_failures(allow_failures)
 
     def extend_chain(self, delivery: Delivery, jobs: tuple[object, ...], *, at_end: bool) -> None:
         """Add links to what follows a running job: see ``Job.append_to_chain``."""
@@ -211,8 +225,17 @@ class App(Dispatcher):
     @property
     def batches(self) -> Batches:
         """The batches: find, list, prune."""
+        from qcore.dispatched_batch import Batches  # few processes ask for them
+
         names = (self.config.default, *self.config.connections)
         return Batches(self, names, self.connections.batch_store)
+
+    def batch_store(self, connection: str) -> BatchStore:
+        """Give the store of the batches of a connection.
+
+        :raises UnsupportedError: when its driver cannot have batches.
+        """
+        return self.batches.store(connection)
 
     def find_batch(self, batch_id: str, *, connection: str | None = None) -> Batch | None:
         """Look a batch up by its id; without a ``connection`` on the default one, and then on the others."""
@@ -232,7 +255,7 @@ class App(Dispatcher):
             current.active.reset(token)
 
     def _queue(self, name: str, driver: Driver) -> Queue:
-        return Queue(
+        queue = Queue(
             name,
             driver,
             default_queue=self.connections.queue(name),
@@ -242,6 +265,8 @@ class App(Dispatcher):
             hooks=self.hooks,
             locks=self._locks(name, driver),
         )
+        queue.after_commit = self.connections.waits_for_commits(name)
+        return queue
 
     def _sync_queue(self, name: str, driver: SyncDriver) -> Queue:
         queue = self._queue(name, driver)
@@ -292,7 +317,7 @@ class App(Dispatcher):
             clock=self.clock,
             events=self.events,
             redactor=self.redactor,
-            push_elsewhere=lambda connection, push: self.connection(connection).send([(push, None)]),
+            push_elsewhere=lambda connection, push: self.connection(connection).send([(push, None)], quietly=True),
             batches=lambda: self.connections.batch_store(name),
         )
 

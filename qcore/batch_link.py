@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING
 
 from qcore import current, links
 from qcore.batch_members import MemberWriter
 from qcore.batch_start import close, go_on
 from qcore.batches import BatchRecord, BatchStep, State
-from qcore.chains import Rest
 from qcore.delivery import current_delivery
 from qcore.errors import JobError
 from qcore.follow_up import tell_of_step
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from qcore.delivery import Delivery
     from qcore.dispatcher import Dispatcher
     from qcore.links import Chain, Link
-
-logger = logging.getLogger("qcore")
 
 _BACKOFF = (1, 5, 15, 60)
 
@@ -51,7 +47,7 @@ class BatchLink(Job, name="qcore:batch", tries=len(_BACKOFF) + 1, backoff=_BACKO
         members = map(writer.pushed_later, self.members)
         go_on(app, app.batches.store(self.connection), record, members)
         delivery.chain = None
-        _drain(app, self.connection)
+        app.connection(self.connection).run_quietly()
 
     def failed(self, _: BaseException) -> None:
         """Let members that were pushed run, and the batch end: the chain hears of the failure of this link itself."""
@@ -97,7 +93,7 @@ class RestDropped(Job, name="qcore:rest-dropped", tries=len(_BACKOFF) + 1, backo
         after = store.find(self.batch_id)
         if before is not None and after is not None:
             tell_of_step(app.events, before, after, step)
-        _drain(app, self.connection)
+        app.connection(self.connection).run_quietly()
 
 
 def _carried(app: Dispatcher, delivery: Delivery, place: JobOptions) -> Chain | None:
@@ -113,6 +109,8 @@ def _carried(app: Dispatcher, delivery: Delivery, place: JobOptions) -> Chain | 
     carried["catch"] = [links.placed(link, connection, queue) for link in chain["catch"]]
     waiting = links.split(chain["links"])
     if waiting and links.connection_of(waiting[0]) != connection:
+        from qcore.chains import Rest  # it knows batches, too
+
         between = _link(app, Rest(), links.derived_id(delivery.id, "between"), place)
         carried["links"] = links.joined([between, chain["links"]])
     if waiting and delivery.body is not None and (outer := delivery.body.raw.get("batchId")) is not None:
@@ -124,15 +122,6 @@ def _carried(app: Dispatcher, delivery: Delivery, place: JobOptions) -> Chain | 
 def _link(app: Dispatcher, job: Job, job_id: str, place: JobOptions) -> Link:
     link = app.link(job, forced=place, job_id=job_id)
     if link is None:
-        raise JobError(f"a hook dropped {job.display_name()}, which the chain cannot do without")
+        raise JobError(f"a hook dropped {type(job).__qualname__}, which the chain cannot do without")
     return link
 
-
-def _drain(app: Dispatcher, connection: str) -> None:
-    """Run what was pushed to a connection that runs it at once. Errors are the members': they are counted already."""
-    queue = app.connection(connection)
-    if queue.after_push is not None:
-        try:
-            queue.after_push()
-        except Exception:
-            logger.exception("members of a batch on the connection %s failed", connection)

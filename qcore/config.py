@@ -30,7 +30,8 @@ _TABLES = {
 }  # fmt: skip
 _NAMES = ("default", "failed", "store")
 _SCALARS = (*_NAMES, "imports", "keys")
-_CONNECTION_KEYS = ("driver", "queue", "retry_after", "url", "synchronous")
+_CONNECTION_KEYS = ("driver", "queue", "after_commit", "retry_after", "url", "synchronous")
+_FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _NUMBERS = (
     "retry_after",
     "max_bytes",
@@ -225,7 +226,9 @@ def _table(value: object) -> Mapping[str, Any]:
 
 
 def _value(key: str, text: str) -> str | int | float:
-    """Read a number where one is expected; what is none is refused by those who know what it is for."""
+    """Read a number or flag where one is expected; what is none is refused by those who know what it is for."""
+    if key == "after_commit":
+        return _FLAGS.get(text.lower(), text)
     for kind in (int, float) if key in _NUMBERS else ():
         try:
             return kind(text)

@@ -6,6 +6,8 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,16 +16,19 @@ from qcore.batch_members import MemberWriter, items_of, listed, prepared
 from qcore.batch_start import start
 from qcore.batches import BatchRecord
 from qcore.callbacks import Callback, callback_link
-from qcore.errors import JobDefinitionError
+from qcore.dispatched_batch import Batch
+from qcore.errors import JobDefinitionError, UnsupportedError
 from qcore.jobs import Job, Prepared
 from qcore.options import UNSET, JobOptions, Name, job_options, said
 from qcore.queue import new_id
+from qcore.response import current_response
 
 if TYPE_CHECKING:
     from qcore.batch_members import Item, Member
-    from qcore.dispatched_batch import Batch
     from qcore.dispatcher import Dispatcher
     from qcore.links import Link
+    from qcore.queue import Queue
+    from qcore.response import Response
 
 Before = Callable[["Batch"], object]
 Progress = Callable[[int, int | None], object]
@@ -60,11 +65,12 @@ class PendingBatch:
     job, as far as they ask for them.
     """
 
-    def __init__(self, members: object = (), *, name: str = "") -> None:
-        """Take the members.
+    def __init__(self, members: object = (), *, name: str = "", app: Callable[[], Dispatcher] = current.app) -> None:
+        """Take the members; ``app`` gives who writes and pushes them.
 
         :raises JobDefinitionError: for something that cannot be a member, or a name that is no text.
         """
+        self._app = app
         self._members: list[list[Item] | Iterator[Item]] = []
         self._callbacks: dict[str, list[Callback]] = {event: [] for event in _TAKES}
         self._before: list[Before] = []
@@ -151,19 +157,42 @@ class PendingBatch:
         :raises PayloadError: when a member cannot be written.
         :raises UnsupportedError: when the connection cannot have batches.
         """
-        app, call = current.app(), said(options)
+        return self._dispatch(progress, said(options))
+
+    def dispatch_after_response(self, *, progress: Progress | None = None, **options: Any) -> Batch:
+        """Push all members to their queues when the response has gone; at once when there is no response.
+
+        :raises JobDefinitionError, PayloadError, UnsupportedError: see ``dispatch``.
+        """
+        return self._dispatch(progress, said(options), current_response())
+
+    def _dispatch(self, progress: Progress | None, call: JobOptions, response: Response | None = None) -> Batch:
+        if call.within is not None:
+            message = "a batch is more than a job, so it cannot be written within a transaction: say after_commit="
+            raise UnsupportedError(message)
+        app = self._app()
         place = JobOptions(connection=call.connection, queue=call.queue).over(self._options)
         with self._being_written():
             record = self._record(app, place)
-            store = app.batches.store(record.connection)
+            store = app.batch_store(record.connection)
             queue = app.connection(record.connection)
             app.hooks.guard(queue.driver)
             items = self._items()
-            members = prepared(items, MemberWriter(app, record, call))
-            started = start(app, store, record, members, before=self._before, tell=_telling(progress, items, members))
-        if queue.after_push is not None:
-            queue.after_push()
-        return started.fresh() or started
+            writer = MemberWriter(app, record, call)
+            members = prepared(items, writer)
+            if call.after_commit is None and writer.after_commit is not None:
+                call = replace(call, after_commit=writer.after_commit)
+            transaction = app.waited_for(queue, call, response)
+            if transaction is not None:
+                # What is wrong is told now, and an iterator may read from that very transaction.
+                members = list(members)
+            begin = partial(start, app, store, record, members, before=self._before)
+            begin = partial(begin, tell=_telling(progress, items, members))
+            started = begin() if transaction is None else Batch(app, store, record)
+        if transaction is not None:
+            transaction.when_over(lambda: _drained(queue, begin()), lambda: None)
+            return started
+        return _drained(queue, started)
 
     def dispatch_if(self, condition: object, **options: Any) -> Batch | None:
         """Dispatch when the condition holds; a callable condition is asked with this batch."""
@@ -277,3 +306,10 @@ def _telling(
     elif isinstance(items, list) and all(isinstance(item, Job | Prepared) for item in items):
         total = len(items)
     return lambda done: progress(done, total)
+
+
+def _drained(queue: Queue, started: Batch) -> Batch:
+    """Run what was pushed to a connection that runs it at once, and look what became of the batch."""
+    if queue.after_push is not None:
+        queue.after_push()
+    return started.fresh() or started

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore import callbacks, layers
-from qcore.errors import JobDefinitionError
+from qcore.errors import JobDefinitionError, PayloadError
 from qcore.injection import may_ask
 from qcore.jobs import Job
 
@@ -99,8 +99,21 @@ class Pipeline:
         of_job = layers.listed(job.middleware(), f"{type(job).__qualname__}.middleware()")
         if delivery.body is None or "middleware" not in delivery.body.raw:
             return of_app + of_job
-        given = layers.restored(delivery.body.raw["middleware"], self._codec, delivery.name)
-        return of_app + of_job + given
+        return of_app + of_job + _restored(delivery.body.raw["middleware"], self._codec, delivery.name)
+
+
+def _restored(field: Any, codec: Codec, of: str) -> tuple[Layer, ...]:  # noqa: ANN401 - whatever the payload holds
+    """Read the middleware of a payload. What is no ``Middleware`` is refused before anything is called."""
+    from qcore import middleware  # few payloads have any
+
+    middleware.load()
+    given = codec.decode(field, path=f"{of}.middleware")
+    if isinstance(given, list) and all(isinstance(layer, layers.Middleware) for layer in given):
+        return tuple(given)
+    message = (
+        f"the middleware of {of} is a list of objects derived from qcore.middleware.Middleware, got {given!r:.100}"
+    )
+    raise PayloadError(message)
 
 
 def _through(layer: Layer, job: Job, call_next: Next) -> object:

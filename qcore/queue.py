@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from copy import copy
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qcore import links
-from qcore.driver import Bulk, Clearable, Inspectable, LockRule, Payload, Push, Sizable
+from qcore.driver import Bulk, Clearable, Inspectable, LockRule, Outbox, Payload, Push, Sizable
 from qcore.errors import JobDefinitionError, PayloadError, UnsupportedError
 from qcore.events import JobQueued, JobQueueing
 from qcore.handlers import HandlerCall
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from qcore.links import Link
     from qcore.unique_locks import UniqueLocks
 
+
+logger = logging.getLogger("qcore")
 
 _FIXED = ("uuid", "id", "job", "data")
 
@@ -75,6 +79,31 @@ class Queue:
         self.after_commit = False
         """True when pushes wait for the commit of an open transaction, unless they say otherwise."""
 
+    def joined(self, transaction: object) -> Queue:
+        """Give the push side as it is inside a transaction of the caller: what it pushes is gone with a rollback.
+
+        :raises UnsupportedError: when the driver cannot write there.
+        :raises ConfigError: when the transaction is on another database, or none is open.
+        """
+        if not isinstance(self.driver, Outbox):
+            message = (
+                f"the connection {self.name!r} cannot write jobs in your transaction, only a database can: "
+                "say after_commit= instead of within="
+            )
+            raise UnsupportedError(message)
+        inside = copy(self)
+        inside.driver, inside.locks = self.driver.joined(transaction), self.locks.written_by(transaction)
+        return inside
+
+    def before_commit(self, transaction: object) -> Queue:
+        """Give the push side whose locks are taken inside a transaction of the caller, if that is on their database."""
+        locks = self.locks.joined(transaction)
+        if locks is None:
+            return self
+        inside = copy(self)
+        inside.locks = locks
+        return inside
+
     def push(self, job: Job, options: JobOptions) -> str | None:
         """Push one job and give its id; None when a hook or the job itself dropped it.
 
@@ -87,8 +116,11 @@ class Queue:
             return None
         return prepared.payload.id if self.send([(prepared, job)]) else None
 
-    def send(self, prepared: Sequence[tuple[Push, Job | None]]) -> list[str]:
-        """Push what was prepared, in one step where the driver can; give the ids of what was not refused by a lock."""
+    def send(self, prepared: Sequence[tuple[Push, Job | None]], *, quietly: bool = False) -> list[str]:
+        """Push what was prepared, in one step where the driver can; give the ids of what was not refused by a lock.
+
+        ``quietly`` says that the caller is not the one to hear of errors of jobs that are run here and now.
+        """
         locked = [each for each in prepared if each[0].lock is not None]
         free = [each for each in prepared if each[0].lock is None] if locked else prepared
         self._tell(JobQueueing, free)
@@ -100,9 +132,19 @@ class Queue:
         self._tell(JobQueued, free)
         sent = [push.payload.id for push, _ in free]
         sent += [push.payload.id for push, job in locked if self._send_locked(push, job)]
-        if self.after_push is not None:
+        if quietly:
+            self.run_quietly()
+        elif self.after_push is not None:
             self.after_push()
         return sent
+
+    def run_quietly(self) -> None:
+        """Let the sync connection run what was pushed. What fails there is settled by then, and only logged."""
+        if self.after_push is not None:
+            try:
+                self.after_push()
+            except Exception:
+                logger.exception("what was pushed to the connection %s failed there", self.name)
 
     def _send_locked(self, push: Push, job: Job | None) -> bool:
         """Push a unique job and take its lock; False when somebody else holds it."""
@@ -113,23 +155,6 @@ class Queue:
             return False
         self._tell(JobQueued, [(push, job)])
         return True
-
-    def send_within(self, prepared: Sequence[tuple[Push, Job | None]], transaction: object) -> list[str]:
-        """Let a transaction of the caller write what was prepared; give the ids of what was not refused by a lock.
-
-        :raises UnsupportedError: when the driver cannot do that.
-        :raises ConfigError: when the transaction is on another database, or none is open.
-        """
-        sent = []
-        for push, job in prepared:
-            self._tell(JobQueueing, [(push, job)])
-            holder = self.locks.push_within(push, transaction)
-            if holder is None:
-                sent.append(push.payload.id)
-                self._tell(JobQueued, [(push, job)])
-            else:
-                self.locks.tell_skipped(push, job, holder)
-        return sent
 
     def send_as(self, prepared: Sequence[tuple[Push, Job | None]], push_all: Callable[[list[Push]], bool]) -> bool:
         """Push what was prepared by a step that does more than that; False when the step did nothing.

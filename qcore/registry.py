@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 _classes: dict[str, type[Job]] = {}
 
+_OWN = {
+    "qcore:batch": ("qcore.batch_link", "BatchLink"),
+    "qcore:rest-dropped": ("qcore.batch_link", "RestDropped"),
+}
+"""Jobs of qcore itself that a worker loads when it meets one: few workers do."""
+
 
 def register(job_class: type[Job], names: Collection[str]) -> None:
     """Let every name stand for the class.
@@ -54,11 +60,21 @@ def resolve(name: str) -> type[Job]:
     try:
         return _classes[name]
     except KeyError:
+        if name in _OWN:
+            return _own(name)
         message = (
             f"no job named {name!r} is known here{_nearest(name)}: add its module to imports; "
             "a worker that is running already knows a new job only after a restart"
         )
         raise UnknownJobError(message) from None
+
+
+def _own(name: str) -> type[Job]:
+    from importlib import import_module
+
+    module, class_name = _OWN[name]
+    job_class: type[Job] = getattr(import_module(module), class_name)
+    return job_class
 
 
 def _nearest(name: str) -> str:

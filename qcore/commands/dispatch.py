@@ -9,9 +9,12 @@ import click
 
 from qcore import registry
 from qcore.commands.arguments import make_job
+from qcore.commands.listing import say
+from qcore.commands.locks import held_by
 from qcore.commands.project import Project, pass_project
 from qcore.commands.values import SECONDS
 from qcore.errors import ConfigError, QcoreError
+from qcore.events import UniqueJobSkipped
 from qcore.options import job_options
 
 if TYPE_CHECKING:
@@ -38,7 +41,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     delay: float | None,
     as_json: bool,
 ) -> None:
-    """Push the job NAME, and print its id.
+    """Push the job NAME, and print its id; of a unique job that is there already, which one keeps it away.
 
     NAME is a whole name (jobs.import_csv:ImportCsv), or its last part when only one job has it (ImportCsv).
     Values get the types that the job's constructor or function asks for; write a list by saying the key again.
@@ -46,11 +49,22 @@ def command(  # noqa: PLR0913 - one parameter for each option
     app = project.app_with_jobs()
     job = make_job(registry.find(name), arguments)
     options = job_options(queue=queue, connection=connection, delay=delay)
+    skipped: list[UniqueJobSkipped] = []
+    app.listen(UniqueJobSkipped, lambda event: skipped.append(event) if event.job is job else None)
     job_id = _pushed(app, job, options)
     if as_json:
-        click.echo(json.dumps({"id": job_id, "job": type(job).__job__.name}))
+        click.echo(json.dumps({"id": job_id, "job": type(job).__job__.name, **_reason(skipped)}))
+    elif job_id is None and skipped:
+        say(f"Nothing was pushed: {held_by(skipped[0])}.")
     else:
         click.echo(job_id or "Nothing was pushed: the job itself or a hook dropped it.")
+
+
+def _reason(skipped: list[UniqueJobSkipped]) -> dict[str, object]:
+    if not skipped:
+        return {}
+    told = skipped[0]
+    return {"skipped": {"key": told.key, "owner": told.owner, "left": told.left}}
 
 
 def _pushed(app: App, job: Job, options: JobOptions) -> str | None:

@@ -37,7 +37,7 @@ def command(project: Project, queue: str | None, *, as_json: bool, verbose: int)
     elif project.verbosity:
         _tell_all(app, records)
     else:
-        rows = [(*_head(app, record), escaped(_headline(record), _LONGEST)) for record in records]
+        rows = [(*_head(app, record), escaped(headline(record), _LONGEST)) for record in records]
         as_table(("NUMBER", "ID", "JOB", "FROM", "FAILED AT", "EXCEPTION"), rows, right=("NUMBER",))
         say("Push one anew with `qcore retry ID`, all with `qcore retry all`; see why with `qcore failed -v`.")
 
@@ -59,7 +59,7 @@ def _head(app: App, record: FailedJob) -> tuple[object, ...]:
 _BEGIN = "Traceback (most recent call last):"
 
 
-def _headline(record: FailedJob) -> str:
+def headline(record: FailedJob) -> str:
     """Give the line that names the exception: the first one behind the frames of the last traceback."""
     lines = record.exception.strip().splitlines()
     begins = max((number for number, line in enumerate(lines) if line == _BEGIN), default=None)
@@ -76,5 +76,5 @@ def _as_json(app: App, record: FailedJob, *, whole: bool) -> dict[str, object]:
         "queue": record.queue,
         "job": job_name(app, record.payload),
         "failed_at": local(record.failed_at).isoformat(timespec="milliseconds"),
-        "exception": record.exception if whole else _headline(record),
+        "exception": record.exception if whole else headline(record),
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qcore import payload
+from qcore import links, payload
 from qcore.closures import Closure
 from qcore.commands.terminal import escaped, table
 from qcore.errors import PayloadError
@@ -60,8 +60,25 @@ def redacted_body(app: App, at_rest: Payload) -> Any:  # noqa: ANN401 - any JSON
         return app.redactor.text(at_rest.body.decode("utf-8", "backslashreplace"))
     if seal := seal_of(app, at_rest):
         # Of a closure too: its text holds, for everybody to read, what it captured.
-        return {**body, "data": {**body["data"], "command": f"[{seal}]"}}
+        body = {**body, "data": {**body["data"], "command": f"[{seal}]"}}
+    return _without_payloads(body) if isinstance(body, dict) else body
+
+
+def _without_payloads(body: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the payloads inside a payload: they are texts, in which the redactor finds nothing to hide."""
+    chain, callback = body.get("chain"), body.get("callback")
+    if isinstance(chain, dict):
+        held = {name: f"[{_count(chain[name])} not shown]" for name in ("links", "catch", "broken") if name in chain}
+        body = {**body, "chain": chain | held}
+    if isinstance(callback, dict) and isinstance(failure := callback.get("failure"), dict):
+        body = {**body, "callback": callback | {"failure": failure | {"body": "[the failed job]"}}}
     return body
+
+
+def _count(held: object) -> int:
+    if isinstance(held, str):
+        return len(links.split(held))
+    return len(held) if isinstance(held, list) else 0
 
 
 def seal_of(app: App, at_rest: Payload) -> str:

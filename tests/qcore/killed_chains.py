@@ -9,7 +9,7 @@ import os
 import signal
 from pathlib import Path
 
-from qcore import App, Config, Job, WorkerOptions, chain
+from qcore import App, Config, Job, PendingBatch, WorkerOptions, batch, chain
 from qcore.sql.connection import Connection
 from qtest.clock import FrozenClock
 
@@ -42,8 +42,10 @@ CASES = {
     "failure": ("a", "bad", "c"),
     "links elsewhere": ("a", "B", "C", "d", "E"),
     "failure elsewhere": ("a", "bad", "c"),
+    "batch": ("a", "(x y)", "c"),
+    "batch that fails": ("a", "(x bad)", "c"),
 }
-"""Capital letters live on the other connection."""
+"""Capital letters live on the other connection; in parentheses are members of a batch."""
 
 
 def app_in(folder: Path, *, later: float = 0) -> App:
@@ -55,10 +57,16 @@ def app_in(folder: Path, *, later: float = 0) -> App:
 
 def dispatch(name: str, folder: Path, app: App) -> None:
     file = str(folder / "left")
-    links = [(OnOther if each.isupper() else Leave)(each, file) for each in CASES[name]]
+    links = [_link(each, file) for each in CASES[name]]
     callback = OnOther("caught", file) if name == "failure elsewhere" else Leave("caught", file)
     with app.activate():
         chain(links).catch(callback).dispatch()
+
+
+def _link(name: str, file: str) -> Job | PendingBatch:
+    if name.startswith("("):
+        return batch([Leave(each, file) for each in name.strip("()").split()])
+    return (OnOther if name.isupper() else Leave)(name, file)
 
 
 def work(app: App) -> None:

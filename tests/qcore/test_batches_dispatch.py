@@ -29,6 +29,7 @@ from tests.qcore.batching import Step, all_callbacks, bodies, counts, forget, fr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from qcore import Stopped
     from qtest.clock import FrozenClock
@@ -84,7 +85,17 @@ def test_functions_prepared_jobs_and_chains_are_members_and_what_is_false_is_non
     app: App, work: Callable[..., Stopped]
 ) -> None:
     """BAT-01, BAT-07: an empty list inside the list is left out, too."""
-    members = [None, Step("a"), [], 0, "", False, greet.job("you"), Step("b").with_options(tries=3), chain(Step("c"))]
+    members: list[object] = [
+        None,
+        Step("a"),
+        [],
+        0,
+        "",
+        False,
+        greet.job("you"),
+        Step("b").with_options(tries=3),
+        chain(Step("c")),
+    ]
 
     started = batch(members).dispatch()
 
@@ -155,7 +166,7 @@ def test_a_batch_that_holds_itself_is_refused(app: App) -> None:
 
 
 @pytest.mark.parametrize("name", [7, b"x", "x" * 191])
-def test_a_name_that_is_none_is_refused(app: App, name: Any) -> None:
+def test_a_name_that_is_none_is_refused(app: App, name: str) -> None:
     with pytest.raises(JobDefinitionError, match="the name of a batch is a text"):
         batch(name=name)
 
@@ -300,7 +311,8 @@ def test_before_takes_what_can_be_called_here_and_now(app: App) -> None:
 
 def test_an_empty_batch_completes_at_once(app: App, work: Callable[..., Stopped], events: list[Event]) -> None:
     """BAT-07, G-22."""
-    for empty in ([], None, [None, []], [Shy("a")], iter(())):
+    empties: tuple[object, ...] = ([], None, [None, []], [Shy("a")], iter(()))
+    for empty in empties:
         forget()
         done = all_callbacks(batch(empty)).dispatch()
         assert (done.state, done.progress, counts(done)) == ("finished", 0, (0, 0, 0, 0, 0))
@@ -440,10 +452,10 @@ def test_a_batch_that_is_deleted_while_members_are_added_is_an_error(app: App) -
     assert waiting(app) == []
 
 
-def test_a_chain_too_long_for_a_payload_is_refused(tmp_path: Any) -> None:
+def test_a_chain_too_long_for_a_payload_is_refused(tmp_path: Path) -> None:
     app = App(Config(default="memory", root=tmp_path, payload={"max_bytes": 5000}))
     with app.activate():
-        with pytest.raises(PayloadError, match="a chain of 30 members takes .* bytes"):
+        with pytest.raises(PayloadError, match=r"a chain of 30 members takes \d+ bytes"):
             batch([Step("x"), [Step("a")] * 30]).dispatch()
         assert waiting(app) == []
 

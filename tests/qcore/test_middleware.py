@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -404,6 +405,17 @@ def test_the_time_limit_holds_around_all_middleware_and_an_async_handler_gets_wh
     assert limit.asked == [60, 35 + 3 * GRACE]
 
 
+def test_without_a_time_limit_an_async_handler_has_none(app: App) -> None:
+    limit = _Watched()
+
+    async def handle(_: Job) -> None: ...
+
+    app.dispatch(layered(telling("job"), handle=handle), timeout=0)
+    app.worker(options=WorkerOptions(memory=0), time_limit=limit).run_next_job()
+
+    assert limit.asked == [0, None]
+
+
 def test_an_async_handler_whose_middleware_used_up_the_time_has_none(app: App, clock: FrozenClock) -> None:
     async def handle(_: Job) -> None:
         import asyncio
@@ -482,6 +494,10 @@ def test_what_is_no_middleware_is_an_error_that_says_so(app: App, layer: Layer, 
     assert reason in str(outcome.error)
     assert "def layer(job, call_next)" in str(outcome.error)
     assert heard == []
+
+
+def test_a_callable_that_does_not_tell_what_it_takes_is_given_a_chance() -> None:
+    layered().with_options(middleware=[max])
 
 
 @pytest.mark.parametrize(("layer", "reason"), NO_LAYERS)
@@ -598,6 +614,15 @@ def test_a_function_job_that_runs_in_place_takes_middleware(app: App) -> None:
     app.dispatch_sync(greet.job("ada").with_options(middleware=[Telling("given")]))
 
     assert heard == ["given in", "hello ada", "given out"]
+
+
+def test_a_worker_need_not_have_imported_the_shipped_middleware(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.dispatch(layered(), middleware=[Skip.when(True)])  # noqa: FBT003
+    for name in [name for name in sys.modules if name.startswith("qcore.middleware")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(qcore, "middleware")
+
+    assert attempt(app) == Skipped()
 
 
 def test_no_middleware_beats_the_one_that_was_said_before(app: App) -> None:

@@ -1,0 +1,45 @@
+"""A database of users' own beside the queue, with transactions as SQLite's own documentation has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Order(Base):
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+
+
+def opened(path: Path, **options: Any) -> Engine:
+    """Open a file. Python's own module would begin transactions late, and release savepoints for good."""
+    engine = create_engine(f"sqlite:///{path}", **options)
+    event.listen(engine, "connect", _leave_transactions_to_us)
+    event.listen(engine, "begin", _begin)
+    Base.metadata.create_all(engine)
+    return engine
+
+
+def _leave_transactions_to_us(raw: Any, _: object) -> None:
+    raw.isolation_level = None
+
+
+def _begin(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def names(engine: Engine) -> list[str]:
+    """The orders that were committed."""
+    with Session(engine) as session:
+        return [order.name for order in session.query(Order).order_by(Order.id)]
