@@ -8,10 +8,11 @@ from benchmarks.measure import Measure, Target, best, seconds
 from benchmarks.noop import Noop, app_on, armed, push_all, work_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from benchmarks.measure import Effort
     from qcore import App
+    from qcore.time_limit import AlarmLimit
 
 TIMES = 10
 """A batch has so many times the jobs of other rows."""
@@ -20,38 +21,47 @@ TIMES = 10
 def measure(effort: Effort) -> Iterator[Measure]:
     """Dispatch on memory, then dispatch and run."""
     effort = effort._replace(jobs=TIMES * effort.jobs, rounds=max(effort.rounds // TIMES, 2))
-    app = app_on("memory")
-    yield _measure(f"memory: dispatch of a batch of {effort.jobs}", app, effort, runs=False)
-    yield _measure(f"memory: a batch of {effort.jobs}, dispatch and run", app, effort, runs=True)
-
-
-def _measure(name: str, app: App, effort: Effort, *, runs: bool) -> Measure:
-    def batched() -> None:
-        app.batch([Noop(number, "a.csv") for number in range(effort.jobs)]).dispatch()
-
-    def single() -> None:
-        push_all(app, effort.jobs)
-
+    app, jobs = app_on("memory"), effort.jobs
     with armed(app) as limit:
+        yield _measure(f"memory: dispatch of a batch of {jobs}", effort, lambda push: _pushed(app, push, jobs), app)
+        yield _measure(f"memory: a batch of {jobs}", effort, lambda push: _run(app, push, limit, jobs), app)
 
-        def run() -> None:
-            work_all(app, limit, effort.jobs)
 
-        def taken(push: object) -> float:
-            assert callable(push)
-            if runs:
-                return seconds(lambda: (push(), run()))
-            needed = seconds(push)
-            app.connection().clear()
-            return needed
-
-        found = best({"single": lambda: taken(single), "batch": lambda: taken(batched)}, effort.rounds, effort.note)
-    app.batches.prune(hours=0, unfinished=0)
+def _measure(name: str, effort: Effort, taken: Callable[[Callable[[], object]], float], app: App) -> Measure:
+    jobs = effort.jobs
+    found = best(
+        {
+            "single": lambda: taken(lambda: push_all(app, jobs)),
+            "batch": lambda: taken(lambda: app.batch([Noop(number, "a.csv") for number in range(jobs)]).dispatch()),
+        },
+        effort.rounds,
+        effort.note,
+    )
     return Measure(
         name=name,
-        ours=found["batch"] * 1e6 / effort.jobs,
-        bare=found["single"] * 1e6 / effort.jobs,
+        ours=1e6 * found["batch"] / jobs,
+        bare=1e6 * found["single"] / jobs,
         unit="us/job",
-        beside="pushed one by one",
-        target=Target(2),
+        beside="pushed one by one" if "dispatch" in name else "push + run, one by one",
+        target=Target(2) if "dispatch" in name else None,
     )
+
+
+def _pushed(app: App, push: Callable[[], object], jobs: int) -> float:
+    taken = seconds(push)
+    cleared = app.connection().clear()
+    if cleared != jobs:
+        message = f"{jobs} jobs should have waited, and it was {cleared}"
+        raise RuntimeError(message)
+    app.batches.prune(unfinished=0)
+    return taken
+
+
+def _run(app: App, push: Callable[[], object], limit: AlarmLimit, jobs: int) -> float:
+    def push_and_run() -> None:
+        push()
+        work_all(app, limit, jobs)
+
+    taken = seconds(push_and_run)
+    app.batches.prune(hours=0)
+    return taken

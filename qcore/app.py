@@ -18,8 +18,8 @@ from qcore.dispatcher import Dispatcher
 from qcore.errors import ConfigError, QcoreError
 from qcore.events import Events, EventType, Listener
 from qcore.failed_jobs import FailedJobs
-from qcore.injection import Provider
 from qcore.follow_up import FollowUps
+from qcore.injection import Provider
 from qcore.job_codec import JobCodec
 from qcore.limits import WorkerOptions
 from qcore.pipeline import Pipeline
@@ -38,17 +38,17 @@ from qcore.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from qcore.chains import Linkable
     from qcore.batches import BatchStore
     from qcore.callbacks import Callback
+    from qcore.chains import Linkable
     from qcore.connections import DriverRow
-    from qcore.dispatched_batch import Batch, Batches
     from qcore.delivery import Delivery
+    from qcore.dispatched_batch import Batch, Batches
     from qcore.driver import Driver
     from qcore.failed import FailedStore
     from qcore.jobs import Job
-    from qcore.pending_batch import PendingBatch
     from qcore.layers import Layer
+    from qcore.pending_batch import PendingBatch
 
 
 class App(Dispatcher):
@@ -291,7 +291,11 @@ class App(Dispatcher):
             driver=driver,
             codec=self.job_codec,
             tools=Tools(
-                self.clock, self.events, lambda: self.connections.store, self.limiters, in_place=defaults.errors_are_final
+                self.clock,
+                self.events,
+                lambda: self.connections.store,
+                self.limiters,
+                in_place=defaults.errors_are_final,
             ),
             pipeline=Pipeline(
                 self.middleware,

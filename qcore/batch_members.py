@@ -129,7 +129,7 @@ class MemberWriter:
             chain = self.chain(item)
             return None if chain is None else self.pushed_later(chain)
         job, given = (item.job, item.options) if isinstance(item, Prepared) else (item, UNSET)
-        # A member is counted, so it is pushed whoever holds its lock: whether it runs is found out when it is delivered.
+        # A member is counted, so it is pushed whoever holds its lock: whether it runs is seen when it is delivered.
         push = self._queue.prepare(job, self._options(job, given), fields=self._fields, rule=LockRule.SHARE)
         return None if push is None else Member(push, job, (push.payload.id,))
 

@@ -98,8 +98,7 @@ class Dispatcher:
 
         :raises JobDefinitionError: when it is told to wait for something that is no session.
         """
-        waits = queue.after_commit if options.after_commit is None else options.after_commit
-        return both(self._transactions.waited_for(waits), response)
+        return both(self._transactions.waited_for(_waits(queue, options)), response)
 
     def dispatch(self, job: Dispatchable, **options: Any) -> str | None:
         """Push a job, or a plain function, and give its id; None when it was not pushed on purpose.
@@ -127,7 +126,7 @@ class Dispatcher:
             job, given = _said(each, call)
             complete = self.complete(job, given)
             queue = self.connection(complete.connection)
-            key = queue.name, id(complete.after_commit), id(complete.within)
+            key = queue.name, id(_waits(queue, complete)), id(complete.within)
             if key not in groups:
                 groups[key] = self.side(queue, complete), []
             side, group = groups[key]
@@ -236,6 +235,10 @@ class Dispatcher:
             for layer in layers:
                 if isinstance(layer, AsksLimiter):
                     found(layer.name, self.limiters)
+
+
+def _waits(queue: Queue, options: JobOptions) -> object:
+    return queue.after_commit if options.after_commit is None else options.after_commit
 
 
 def _sent(side: PushSide, job: Job, options: JobOptions) -> str | None:

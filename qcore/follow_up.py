@@ -152,7 +152,5 @@ def _has_any(delivery: Delivery) -> bool:
     """Tell whether a job has consequences when it ends: asked of every job, and nearly always answered no."""
     if delivery.chain is not None:
         return True
-    if delivery.body is None:
-        return False
-    raw = delivery.body.raw
-    return "unique" in raw or "batchId" in raw
+    body = delivery.body
+    return body is not None and body.has_more and ("unique" in body.raw or "batchId" in body.raw)

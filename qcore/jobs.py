@@ -209,7 +209,7 @@ class Job:
         self._delivery("delete").delete()
 
     def batch(self) -> Batch | None:
-        """Give the batch that this job is a member of, as it is now; None without one, and when nothing runs the job."""
+        """Give the batch that this job is a member of, as it is now; None without one, and when nobody runs it."""
         delivery = deliveries.of(self)
         return delivery.batch() if delivery else None
 

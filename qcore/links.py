@@ -135,9 +135,9 @@ def following(chain: Chain, at: float, rule: LockRule = LockRule.SHARE) -> tuple
     return head(first, {**chain, "links": rest}, at, rule)
 
 
-def failure(name: str, message: str, traceback: str, body: str) -> str:
+def failure(name: str, said: str, traceback: str, body: str) -> str:
     """Write down a failure for the callbacks that hear of it: the exception's parts, and the failed job's payload."""
-    return _text({"type": name, "message": message, "traceback": traceback, "body": body})
+    return _text({"type": name, "message": said, "traceback": traceback, "body": body})
 
 
 def caught(chain: Chain, at: float, told: str, salt: str) -> list[tuple[str, Push]]:

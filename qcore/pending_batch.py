@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,10 +11,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 from qcore import current
-from qcore.batch_members import MemberWriter, items_of, listed, prepared
+from qcore.batch_callbacks import BatchCallbacks
+from qcore.batch_members import MemberWriter, items_of, prepared
 from qcore.batch_start import start
 from qcore.batches import BatchRecord
-from qcore.callbacks import Callback, callback_link
 from qcore.dispatched_batch import Batch
 from qcore.errors import JobDefinitionError, UnsupportedError
 from qcore.jobs import Job, Prepared
@@ -25,17 +24,14 @@ from qcore.response import current_response
 
 if TYPE_CHECKING:
     from qcore.batch_members import Item, Member
+    from qcore.callbacks import Callback
     from qcore.dispatcher import Dispatcher
-    from qcore.links import Link
     from qcore.queue import Queue
     from qcore.response import Response
 
 Before = Callable[["Batch"], object]
 Progress = Callable[[int, int | None], object]
 """Hears while members are pushed how many there are, and how many there will be if that is known."""
-
-_TAKES = {"then": 1, "finally": 1, "progress": 1, "catch": 3, "failure": 3}
-"""Kinds of callbacks, and how many arguments there are for each: the batch, the error, the failed job."""
 
 _LONGEST_NAME = 190
 
@@ -72,9 +68,8 @@ class PendingBatch:
         """
         self._app = app
         self._members: list[list[Item] | Iterator[Item]] = []
-        self._callbacks: dict[str, list[Callback]] = {event: [] for event in _TAKES}
+        self._callbacks = BatchCallbacks()
         self._before: list[Before] = []
-        self._allows_failures = False
         self._options = UNSET
         self._is_used_up = False
         self._is_being_written = False
@@ -138,11 +133,7 @@ class PendingBatch:
 
         ``given`` may be a callback, or several, for each member that fails.
         """
-        self._allows_failures = given is not False
-        if isinstance(given, bool):
-            self._callbacks["failure"] = []
-        else:
-            self._callbacks["failure"] += listed(given)
+        self._callbacks.allow_failures(given)
         return self
 
     def dispatch(self, *, progress: Progress | None = None, **options: Any) -> Batch:
@@ -226,20 +217,14 @@ class PendingBatch:
     def _record(self, app: Dispatcher, place: JobOptions) -> BatchRecord:
         connection = app.connection(place.connection).name
         here = JobOptions(connection=connection, queue=place.queue)
-        callbacks = {event: self._links(event, app, here) for event in _TAKES}
         return BatchRecord(
             id=new_id(),
             name=self._name,
             connection=connection,
             queue=place.queue or "",
             created_at=app.clock.now(),
-            options=json.dumps({"allowFailures": self._allows_failures, "chain": None, **callbacks}),
+            options=self._callbacks.written(app, here),
         )
-
-    def _links(self, event: str, app: Dispatcher, here: JobOptions) -> list[Link]:
-        linking, takes = _Here(app, here), _TAKES[event]
-        written = [callback_link(linking, each, here, takes=takes) for each in self._callbacks[event]]
-        return [link for link in written if link is not None]
 
     def _items(self) -> list[Item] | Iterator[Item]:
         """Give the members; those that came from an iterator only once."""
@@ -269,7 +254,7 @@ class PendingBatch:
         return self
 
     def _calling(self, event: str, callback: Callback) -> Self:
-        self._callbacks[event].append(callback)
+        self._callbacks.add(event, callback)
         return self
 
     def _holds(self, condition: object) -> bool:
@@ -280,19 +265,6 @@ class PendingBatch:
         lists = [each for each in self._members if isinstance(each, list)]
         count = sum(map(len, lists)) if len(lists) == len(self._members) else "many"
         return f"<PendingBatch {self._name}: {count} members>" if self._name else f"<PendingBatch: {count} members>"
-
-
-class _Here:
-    """Writes callbacks for the connection of the batch, whatever they say: they are pushed with its last step."""
-
-    def __init__(self, app: Dispatcher, place: JobOptions) -> None:
-        self.provider = app.provider
-        self._app = app
-        self._forced = JobOptions(connection=place.connection)
-
-    def link(self, job: Any, wide: JobOptions = UNSET, *, job_id: str | None = None) -> Link | None:  # noqa: ANN401
-        """Write a job as a link."""
-        return self._app.link(job, wide, forced=self._forced, job_id=job_id)
 
 
 def _telling(

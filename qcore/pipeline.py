@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qcore.delivery import Delivery
     from qcore.injection import Provider
     from qcore.layers import Layer, Next
+    from qcore.payload import Body
     from qcore.unique_locks import UniqueLocks
     from qcore.user_code import UserCode
 
@@ -50,18 +51,20 @@ class Pipeline:
         self._codec = codec
         self._called_with = called_with
 
-    def around(self, delivery: Delivery, job: Job, user: UserCode, timeout: float) -> Callable[[], object]:
-        """Give what is to be called to run the job: its handler, when nothing stands before it."""
-        raw = delivery.body.raw if delivery.body is not None else {}
-        plan = _plan_of(type(job))
+    def around(self, delivery: Delivery, body: Body, user: UserCode) -> Callable[[], object]:
+        """Give what is to be called to run the delivery's job: its handler, when nothing stands before it."""
+        job: Any = delivery.job
+        plan = _plans.get(type(job)) or _plan_of(type(job))
         if (
             plan.is_plain
             and not (plan.may_ask and self._provider.asks(job))
-            and not (self._of_app or "middleware" in raw or "callback" in raw or self._provider.handlers)
+            and not (self._of_app or self._provider.handlers)
+            and not (body.has_more and ("middleware" in body.raw or "callback" in body.raw))
         ):
             delivery.has_begun = True
-            return job.handle
-        return partial(self._run, delivery, job, user, timeout)
+            handler: Callable[[], object] = job.handle
+            return handler
+        return partial(self._run, delivery, job, user, delivery.timeout)
 
     def _run(self, delivery: Delivery, job: Job, user: UserCode, timeout: float) -> object:
         clock = delivery.tools.clock

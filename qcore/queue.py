@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qcore import links
-from qcore.driver import Bulk, Clearable, Inspectable, LockRule, Outbox, Payload, Push, Sizable
+from qcore.driver import Bulk, LockRule, Outbox, Payload, Push
 from qcore.errors import JobDefinitionError, PayloadError, UnsupportedError
 from qcore.events import JobQueued, JobQueueing
 from qcore.handlers import HandlerCall
+from qcore.holdings import Holdings
 from qcore.job_plan import JobPlan, display_name_of, plan_of, retry_until_of, tags_of
 from qcore.layers import encoded
 from qcore.options import JobOptions, checked_name, seconds_until
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from qcore.clock import Clock
-    from qcore.driver import Driver, Listed, QueueCounts
+    from qcore.driver import Driver
     from qcore.events import Events
     from qcore.job_codec import JobCodec
     from qcore.jobs import Job
@@ -50,7 +51,7 @@ class Hooks:
         """Refuses what must not be pushed through a driver now."""
 
 
-class Queue:
+class Queue(Holdings):
     """One configured connection, as code that pushes sees it."""
 
     def __init__(  # noqa: PLR0913 - joined by the App
@@ -66,9 +67,7 @@ class Queue:
         locks: UniqueLocks,
     ) -> None:
         """Take the parts."""
-        self.name = name
-        self.driver = driver
-        self.default_queue = default_queue
+        super().__init__(name, driver, default_queue)
         self._codec = codec
         self._clock = clock
         self._events = events
@@ -114,6 +113,10 @@ class Queue:
         prepared = self.prepare(job, options)
         if prepared is None:
             return None
+        if prepared.lock is None:
+            self._send_free([(prepared, job)])
+            self._pushed(quietly=False)
+            return prepared.payload.id
         return prepared.payload.id if self.send([(prepared, job)]) else None
 
     def send(self, prepared: Sequence[tuple[Push, Job | None]], *, quietly: bool = False) -> list[str]:
@@ -123,6 +126,14 @@ class Queue:
         """
         locked = [each for each in prepared if each[0].lock is not None]
         free = [each for each in prepared if each[0].lock is None] if locked else prepared
+        self._send_free(free)
+        sent = [push.payload.id for push, _ in free]
+        sent += [push.payload.id for push, job in locked if self._send_locked(push, job)]
+        self._pushed(quietly=quietly)
+        return sent
+
+    def _send_free(self, free: Sequence[tuple[Push, Job | None]]) -> None:
+        """Push what wants no lock."""
         self._tell(JobQueueing, free)
         if len(free) > 1 and isinstance(self.driver, Bulk):
             self.driver.bulk([push for push, _ in free])
@@ -130,13 +141,14 @@ class Queue:
             for push, _ in free:
                 self.driver.push(push.queue, push.payload, delay=push.delay)
         self._tell(JobQueued, free)
-        sent = [push.payload.id for push, _ in free]
-        sent += [push.payload.id for push, job in locked if self._send_locked(push, job)]
+
+    def _pushed(self, *, quietly: bool) -> None:
+        if self.after_push is None:
+            return
         if quietly:
             self.run_quietly()
-        elif self.after_push is not None:
+        else:
             self.after_push()
-        return sent
 
     def run_quietly(self) -> None:
         """Let the sync connection run what was pushed. What fails there is settled by then, and only logged."""
@@ -205,42 +217,6 @@ class Queue:
         self._hooks.guard(self.driver)
         return bool(self.send([(push, None)]))
 
-    def size(self, queue: str | None = None) -> int:
-        """Count what is on a queue: ready, delayed and reserved.
-
-        :raises UnsupportedError: when the driver cannot know.
-        """
-        if not isinstance(self.driver, Sizable):
-            raise self._unable("count its jobs")
-        return self.driver.size(queue or self.default_queue)
-
-    def clear(self, queue: str | None = None) -> int:
-        """Remove everything from a queue and say how much it was.
-
-        :raises UnsupportedError: when the driver cannot do that.
-        """
-        if not isinstance(self.driver, Clearable):
-            raise self._unable("clear a queue")
-        return self.driver.clear(queue or self.default_queue)
-
-    def counts(self) -> list[QueueCounts]:
-        """Count every queue that holds something.
-
-        :raises UnsupportedError: when the driver cannot know.
-        """
-        if not isinstance(self.driver, Inspectable):
-            raise self._unable("show what it holds")
-        return self.driver.counts()
-
-    def listed(self, queue: str | None = None, *, limit: int = 100) -> list[Listed]:
-        """Show what is on a queue, what becomes available first on top.
-
-        :raises UnsupportedError: when the driver cannot know.
-        """
-        if not isinstance(self.driver, Inspectable):
-            raise self._unable("show what it holds")
-        return self.driver.listed(queue or self.default_queue, limit=limit)
-
     def body_of(self, job: Job, options: JobOptions, job_id: str) -> bytes:
         """Write the payload of a job that was pushed before: what hooks add is added only once.
 
@@ -308,7 +284,7 @@ class Queue:
         body: dict[str, Any] = {
             "uuid": job_id,
             "displayName": display_name_of(job) if plan.displays else plan.display_name,
-            "job": job.handler if isinstance(job, HandlerCall) else CALL,
+            "job": CALL,
             "maxTries": options.tries,
             "maxExceptions": options.max_exceptions,
             "failOnTimeout": options.fail_on_timeout or False,
@@ -319,6 +295,8 @@ class Queue:
             "id": job_id,
             "createdAt": self._clock.now(),
         }
+        if isinstance(job, HandlerCall):
+            body["job"] = job.handler
         if plan.tagged:
             body["tags"] = tags_of(job)
         if plan.unique and (field := field_of(job, at_once=self.after_push is not None)) is not None:
@@ -334,9 +312,6 @@ class Queue:
         body |= fixed
         read_body(body)  # what a hook says shall not stop a worker later
         return body
-
-    def _unable(self, what: str) -> UnsupportedError:
-        return UnsupportedError(f"the driver of the connection {self.name!r} cannot {what}")
 
     def _tell(self, event: type[JobQueueing | JobQueued], pushes: Sequence[tuple[Push, Job | None]]) -> None:
         if self._events.wants(event):

@@ -48,6 +48,9 @@ _EXCEPTIONS = "exceptions:{}"
 _EXCEPTIONS_TTL = 86_400.0
 
 
+_DONE = Done()
+
+
 class RunDefaults(NamedTuple):
     """What holds for jobs that say nothing themselves: the options of the worker."""
 
@@ -139,7 +142,7 @@ class Runner:
     def _decide(self, delivery: Delivery) -> Outcome:
         try:
             body = delivery.body = payload.decode(delivery.reservation.payload.body, self._codec.codec)
-            if "chain" in body.raw:
+            if body.has_more and "chain" in body.raw:
                 delivery.chain = links.chain_of(body.raw["chain"])
         except PayloadError as error:
             self._begin(delivery)
@@ -148,7 +151,7 @@ class Runner:
         decided = asked_for(delivery)
         if decided is None:
             decided = self._hopeless(delivery, body)
-            if decided is None and "unique" in body.raw:
+            if decided is None and body.has_more and "unique" in body.raw:
                 decided = self._kept_away(delivery)
         elif type(decided) is Failed:
             self._restore_quietly(delivery)
@@ -189,8 +192,8 @@ class Runner:
         if body.timeout and body.timeout >= self._driver.retry_after and not self._extended(delivery, timeout):
             return Lost(Released(0, counted=False))
         try:
-            job = delivery.job = self._codec.restored(body)
-            self.user.call(self._pipeline.around(delivery, job, self.user, timeout), timeout)
+            delivery.job = self._codec.restored(body)
+            self.user.call(self._pipeline.around(delivery, body, self.user), timeout)
         except INTERRUPTIONS:
             raise
         except OutOfTime as over:
@@ -211,12 +214,12 @@ class Runner:
 
     def _ended(self, delivery: Delivery) -> Outcome:
         """Find out how a job ended that did not raise."""
+        asked = asked_for(delivery, deleted=_DONE if delivery.has_begun else None)
+        if asked is not None:
+            return asked
         if not delivery.has_begun:
-            return asked_for(delivery) or Skipped()
-        asked = asked_for(delivery, deleted=Done())
-        if asked is None and isinstance(delivery.job, HandlerCall):
-            return self._left_open(delivery, delivery.job)
-        return asked or Done()
+            return Skipped()
+        return self._left_open(delivery, delivery.job) if type(delivery.job) is HandlerCall else _DONE
 
     def _left_open(self, delivery: Delivery, job: HandlerCall) -> Outcome:
         """End a delivery whose handler class did not: it comes back when its lease would have ended."""

@@ -79,7 +79,7 @@ def test_locks_are_shown_with_their_owner_and_the_time_left(cli: Cli, store: Sto
     unique, kept, debounced, overlap = rows(cli)
     assert [KEY, job_id, "ready on database@default"] == [*unique[:2], unique[2][:25]]
     assert "9m 5" in unique[2]
-    assert ["unique:kept", "x", "pending  for ever"] == [*kept[:2], " ".join(kept[2].split()).replace(" ", "  ", 1)]
+    assert ["unique:kept", "x", "pending", "for", "ever"] == " ".join(kept).split()
     assert ["debounce:jobs.unique:Report,", report, "delayed"] == [*debounced[:2], debounced[2][:7]]
     assert ["overlap:,jobs.unique:Import,a", job_id, "ready"] == [*overlap[:2], overlap[2][:5]]
     assert "2d 23h" in overlap[2]
@@ -205,7 +205,9 @@ def test_retry_says_which_job_keeps_another_away(cli: Cli) -> None:
     result = cli("retry", "all")
 
     assert 1 == result.exit_code
-    assert result.stderr.startswith(f"error: {failed[0]} stays failed: the job {other} holds its lock {KEY} for another ")
+    assert result.stderr.startswith(
+        f"error: {failed[0]} stays failed: the job {other} holds its lock {KEY} for another "
+    )
     assert f"{failed[1]} waits again\n" == result.stdout
     assert [failed[0]] == [json.loads(line)["id"] for line in cli("failed", "--json").stdout.splitlines()]
     work(cli)

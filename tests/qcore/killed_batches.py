@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LATER", "STEPS", "Path", "found_in", "left_in", "main", "pending", "work"]
 
-# So that a dispatch has several steps.
-batch_members.CHUNK = 2
-
 
 def pending(folder: Path, *members: str) -> PendingBatch:
     """A batch of three members, one of them a chain, unless others are named."""
@@ -83,6 +80,7 @@ STEPS = {
 
 def main(name: str, root: Path) -> None:
     """Say of each run where it was killed, and with which code it ended."""
+    batch_members.CHUNK = 2  # in this process only: so that a dispatch has several steps
     prepare, act = STEPS[name]
     number = code = 0
     while number == 0 or code != 0:

@@ -1,4 +1,4 @@
-"""A process that is killed while it dispatches and runs unique jobs: ``python -m tests.qcore.killed_unique NAME FOLDER``.
+"""A process that is killed over its unique jobs: ``python -m tests.qcore.killed_unique NAME FOLDER``.
 
 It begins anew in a new folder again and again, and each time dies half a statement later: before one, or after it.
 """
@@ -20,8 +20,8 @@ MUCH_LATER = 1_000
 """Seconds after which every lock is over."""
 
 
-class Leave(Job, unique=True, unique_for=600):
-    """Leaves its name in a file, and fails once if its name says so."""
+class Leave(Job, unique=True, unique_for=600, tries=5):
+    """Leaves its name in a file, and fails for good, once, if its name says so."""
 
     def __init__(self, file: str, name: str = "job") -> None:
         self.file = file
@@ -34,7 +34,7 @@ class Leave(Job, unique=True, unique_for=600):
         before = left_in(Path(self.file).parent)
         note(self.file, f"ran {self.name}")
         if self.name == "fails" and "ran fails" not in before:
-            raise ValueError
+            self.fail()
 
 
 class LeaveEarly(Leave, unique_until_processing=True):
@@ -69,13 +69,13 @@ def work(app: App) -> None:
 
 
 def job_of(name: str, folder: Path, version: str = "job") -> Job:
-    kind = {"debounce": LeaveLast, "early": LeaveEarly}.get(name.split(",")[0], Leave)
+    kind = {"debounce": LeaveLast, "early": LeaveEarly}.get(name.split(",", maxsplit=1)[0], Leave)
     return kind(str(folder / "left"), version)
 
 
 def act(name: str, folder: Path, app: App) -> None:
     """Dispatch and run; note what was dispatched when that has returned."""
-    first = name.split(",")[0]
+    first = name.split(",", maxsplit=1)[0]
     for version in {"debounce": ["1", "2"], "failure": ["fails"]}.get(first, ["job"]):
         if job_of(name, folder, version).dispatch() is not None:
             note(str(folder / "left"), f"dispatched {version}")
@@ -87,7 +87,7 @@ def act(name: str, folder: Path, app: App) -> None:
         work(app)
 
 
-CASES = ("success", "failure", "early", "debounce", "success, apart", "failure, apart", "early, apart", "debounce, apart")
+CASES = tuple(f"{name}{where}" for name in ("success", "failure", "early", "debounce") for where in ("", ", apart"))
 
 
 def _die_at(point: int) -> None:

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from qcore import Job
+
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
 
 class Base(DeclarativeBase):
@@ -22,6 +27,10 @@ class Order(Base):
     name: Mapped[str]
 
 
+class Ship(Job, unique=True):
+    def handle(self) -> None: ...
+
+
 def opened(path: Path, **options: Any) -> Engine:
     """Open a file. Python's own module would begin transactions late, and release savepoints for good."""
     engine = create_engine(f"sqlite:///{path}", **options)
@@ -31,11 +40,11 @@ def opened(path: Path, **options: Any) -> Engine:
     return engine
 
 
-def _leave_transactions_to_us(raw: Any, _: object) -> None:
+def _leave_transactions_to_us(raw: sqlite3.Connection, _: object) -> None:
     raw.isolation_level = None
 
 
-def _begin(connection: Any) -> None:
+def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN")
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import signal
 import subprocess
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_ses
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 import qcore
-from qcore import App, Config, ConfigError, Job, JobDefinitionError, PayloadError, UnsupportedError, batch, bulk, chain
+from qcore import App, Config, ConfigError, Job, JobDefinitionError, PayloadError, Prepared, batch, bulk, chain
 from qcore.driver import pending
 from qcore.errors import DriverError
 from qcore.events import Event, JobQueued, JobQueueing, UniqueJobSkipped
@@ -28,13 +27,16 @@ from tests.qcore.shop import Order, names, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from sqlalchemy import Engine
 
+    from qcore.driver import Lock, Payload, Push
+    from qcore.drivers.database import DatabaseDriver
+    from qcore.drivers.memory import MemoryDriver
     from qcore.worker import Stopped
     from qtest.clock import FrozenClock
 
+ROOT = Path(__file__).parents[2]
 said: list[object] = []
 
 
@@ -80,7 +82,7 @@ class Once(Say, unique=True):
         return self.what
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     pass
 
 
@@ -134,9 +136,9 @@ def test_closing_without_a_commit_is_a_rollback(app: App, session: Session, engi
 
 
 def test_an_exception_in_a_with_block_leaves_nothing(app: App, engine: Engine) -> None:
-    with pytest.raises(Refused), Session(engine) as session, session.begin():
+    with pytest.raises(RefusedError), Session(engine) as session, session.begin():  # noqa: PT012 - it ends the block
         Say().dispatch(after_commit=session)
-        raise Refused
+        raise RefusedError
 
     assert waiting(app) == []
 
@@ -154,7 +156,7 @@ def test_a_commit_that_fails_pushes_nothing(app: App, engine: Engine) -> None:
         session.add(Order(id=1, name="first"))
         session.add(Order(id=1, name="again"))
         Say().dispatch(after_commit=session)
-        with pytest.raises(Exception, match="UNIQUE|conflicts"):
+        with pytest.raises(Exception, match=r"UNIQUE|conflicts"):
             session.commit()
         session.rollback()
 
@@ -346,7 +348,7 @@ def test_what_cannot_be_written_is_told_at_the_dispatch(app: App, session: Sessi
 
 def test_hooks_run_at_the_dispatch(app: App, session: Session) -> None:
     hooked: list[str] = []
-    app.before_push(lambda job, connection, queue: hooked.append(queue))
+    app.before_push(lambda *pushed: hooked.append(pushed[-1]))
 
     Say().dispatch(after_commit=session)
     assert hooked == ["default"]
@@ -387,7 +389,7 @@ def test_a_delay_counts_from_the_dispatch(app: App, session: Session, clock: Fro
 @pytest.mark.parametrize("connection", [None, False, True])
 @pytest.mark.parametrize("call", [None, False, True])
 def test_the_call_beats_the_class_which_beats_the_connection(
-    session: Session, job: type[Say], connection: bool | None, call: bool | None, tmp_path: Path
+    session: Session, job: type[Say], connection: object, call: object, tmp_path: Path
 ) -> None:
     """DSP-40."""
     settings: dict[str, Any] = {"driver": "memory"}
@@ -424,7 +426,9 @@ def test_the_setting_comes_from_the_environment(tmp_path: Path) -> None:
 
 def test_a_setting_that_is_no_flag_is_refused() -> None:
     for value in ("perhaps", 1):
-        with pytest.raises(ConfigError, match=f"after_commit of the connection 'memory' is true or false, got {value!r}"):
+        with pytest.raises(
+            ConfigError, match=f"after_commit of the connection 'memory' is true or false, got {value!r}"
+        ):
             App(Config(connections={"memory": {"after_commit": value}}))
 
 
@@ -490,7 +494,7 @@ def test_a_scoped_session_is_a_source_and_is_not_made_by_being_asked(app: App, e
 
 
 @pytest.mark.parametrize("source", [sessionmaker(), async_sessionmaker(), Session, "session", 7])
-def test_what_is_no_source_is_refused(app: App, source: Any) -> None:
+def test_what_is_no_source_is_refused(app: App, source: Callable[[], object]) -> None:
     with pytest.raises(ConfigError, match="a source of transactions is called without arguments"):
         app.transactions(source)
 
@@ -526,31 +530,30 @@ def test_an_async_session_is_waited_for(app: App, tmp_path: Path) -> None:
 class Trouble:
     """A driver that refuses what says so."""
 
-    def __init__(self, driver: Any) -> None:
+    def __init__(self, driver: MemoryDriver | DatabaseDriver) -> None:
         self._driver = driver
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._driver, name)
 
-    def push(self, queue: str, payload: Any, *, delay: float = 0) -> None:
+    def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
         if queue.startswith("trouble"):
             raise DriverError(queue)
         self._driver.push(queue, payload, delay=delay)
 
-    def push_locked(self, push: Any) -> Any:
+    def push_locked(self, push: Push) -> str | None:
         if push.queue.startswith("trouble"):
             raise DriverError(push.queue)
         return self._driver.push_locked(push)
 
-    def take_lock(self, lock: Any) -> Any:
+    def take_lock(self, lock: Lock) -> str | None:
         return self._driver.take_lock(lock)
 
 
 @pytest.fixture
 def trouble(app: App) -> None:
-    queue = app.connection()
-    queue.driver = Trouble(queue.driver)
-    queue.locks._driver = queue.driver
+    queue: Any = app.connection()
+    queue.driver = queue.locks._driver = Trouble(queue.driver)
 
 
 def test_an_error_after_the_commit_reaches_who_commits_and_loses_no_other_push(
@@ -588,7 +591,7 @@ def test_a_session_is_as_good_as_new_after_an_error_in_the_push(
 
 
 def test_an_error_in_the_push_leaves_a_with_block_committed(app: App, engine: Engine, trouble: None) -> None:
-    with pytest.raises(DriverError), Session(engine) as session, session.begin():
+    with pytest.raises(DriverError), Session(engine) as session, session.begin():  # noqa: PT012 - it ends the block
         session.add(Order(name="first"))
         Say().dispatch(after_commit=session, queue="trouble")
 
@@ -714,9 +717,7 @@ def test_bulk_as_a_whole_waits(app: App, session: Session) -> None:
     assert sorted(waiting(app)) == sorted(ids)
 
 
-def test_a_chain_waits_and_then_runs_in_its_order(
-    app: App, session: Session, work: Callable[..., Stopped]
-) -> None:
+def test_a_chain_waits_and_then_runs_in_its_order(app: App, session: Session, work: Callable[..., Stopped]) -> None:
     job_id = chain(Say(1), Say(2)).dispatch(after_commit=session)
     assert waiting(app) == []
 
@@ -738,7 +739,7 @@ def test_a_rollback_leaves_nothing_of_a_chain(app: App, session: Session) -> Non
 
 
 @pytest.mark.parametrize("first", [Waits(), Say().with_options(after_commit=True)])
-def test_a_chain_waits_when_its_first_link_says_so(app: App, session: Session, first: Any) -> None:
+def test_a_chain_waits_when_its_first_link_says_so(app: App, session: Session, first: Job | Prepared) -> None:
     app.transactions(lambda: session)
 
     chain(first, Say()).dispatch()
@@ -851,14 +852,14 @@ def test_a_job_that_runs_in_the_commit_can_use_the_session(app: App, engine: Eng
 
 class Fails(Job, connection="sync"):
     def handle(self) -> None:
-        raise Refused
+        raise RefusedError
 
 
 def test_the_error_of_a_job_that_runs_in_the_commit_reaches_who_commits(app: App, session: Session) -> None:
     Fails().dispatch(after_commit=session)
     Say().dispatch(after_commit=session, connection="sync")
 
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedError):
         session.commit()
 
     assert said == ["hello"]
@@ -888,8 +889,7 @@ with app.activate(), Session(opened(folder / "shop.sqlite3")) as session:
 
 def test_a_process_that_dies_between_commit_and_push_takes_the_job_along(tmp_path: Path) -> None:
     """At most once; see the test of ``within`` for the other promise."""
-    root = str(__import__("pathlib").Path(__file__).parents[2])
-    ended = subprocess.run([sys.executable, "-c", KILLED, tmp_path], cwd=root, check=False, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", KILLED, tmp_path], cwd=ROOT, check=False, timeout=60)
 
     assert ended.returncode == -signal.SIGKILL
     engine = opened(tmp_path / "shop.sqlite3")

@@ -133,7 +133,7 @@ def test_the_error_is_stored_as_text_without_secrets(app: App, work: Callable[..
 
     [error] = heard
     assert isinstance(error, JobError)
-    assert ("ValueError", "password=[redacted]", str(error)) == (error.type_name, error.message, error.message)
+    assert ("ValueError", "password=[redacted]", str(error)) == (error.type_name, error.text, error.text)
     assert error.traceback.startswith("Traceback")
     assert "hunter2" not in error.traceback
     assert "StoredError(ValueError: password=[redacted])" == repr(error)

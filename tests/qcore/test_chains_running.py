@@ -34,7 +34,7 @@ class Skipped(Step):
 
 @job
 def count(error: StoredError) -> None:
-    log.append((error.type_name, error.message, "ValueError: bad" in error.traceback))
+    log.append((error.type_name, error.text, "ValueError: bad" in error.traceback))
 
 
 @job
