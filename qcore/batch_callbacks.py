@@ -34,9 +34,9 @@ class BatchCallbacks:
     def allow_failures(self, given: bool | Callback | Iterable[Callback]) -> None:  # noqa: FBT001 - as users say it
         """Say whether members may fail, or who is called when one does."""
         self._allows_failures = given is not False
-        if isinstance(given, bool):
+        if given is False:
             self._given["failure"] = []
-        else:
+        elif given is not True:
             self._given["failure"] += listed(given)
 
     def written(self, app: Dispatcher, place: JobOptions) -> str:

@@ -124,4 +124,3 @@ def _link(app: Dispatcher, job: Job, job_id: str, place: JobOptions) -> Link:
     if link is None:
         raise JobError(f"a hook dropped {type(job).__qualname__}, which the chain cannot do without")
     return link
-

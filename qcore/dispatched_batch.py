@@ -290,13 +290,11 @@ class Batches:
         return self.store(connection).prune(**before)
 
     def _everywhere(self) -> Iterator[BatchStore]:
-        """Give each store once, but for files that are not there: looking shall not make them."""
-        homes: list[object] = []
+        """Give all stores but those in files that are not there: looking shall not make them."""
         for name in self._names:
             store = self._store_of(name)
-            if store is None or any(store.home is home for home in homes):
+            if store is None:
                 continue
-            homes.append(store.home)
             path = getattr(store.home, "path", None)
             if path is None or path.exists():
                 yield store

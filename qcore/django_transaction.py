@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def in_force() -> DjangoTransaction | None:
     """Give the open transaction of Django's default database, else of another one; None without one."""
-    from django.conf import settings  # type: ignore[import-untyped]
-    from django.db import DEFAULT_DB_ALIAS, connections  # type: ignore[import-untyped]
+    from django.conf import settings
+    from django.db import DEFAULT_DB_ALIAS, connections
 
     if not settings.configured:
         return None

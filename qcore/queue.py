@@ -245,10 +245,11 @@ class Queue(Holdings):
         queue, delay, body = drafted
         if fields is not None:
             body |= fields
-        if "unique" in body:
+        is_unique = "unique" in body
+        if is_unique:
             links.with_rule(body, rule)
         payload, lock = Payload(body["id"], self._codec.codec.dumps(body, what=body["displayName"])), None
-        if "unique" in body:
+        if is_unique:
             delay = self.locks.put_off(body, delay) if options.delay is None else delay
             lock = links.lock_of(body, delay, rule)
         return Push(queue, payload, delay, lock)

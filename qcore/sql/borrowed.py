@@ -111,8 +111,8 @@ def _join(database: Database, raw: Any) -> Database:  # noqa: ANN401 - whatever 
 
 def _raw_on(path: Path, caller: object) -> Any:  # noqa: ANN401 - whatever the caller has
     handle = _handle_of(sessions.unwrapped(caller))
-    place = handle and _file_of(handle)
-    if handle is None or not place or not _same(place, path):
+    place = "" if handle is None else _file_of(handle)
+    if handle is None or not _same(place, path):
         message = (
             f"within= writes the job in your transaction, so that has to be on {path}, and it is on "
             f"{place or 'another database'}: bind it to that file, or say after_commit= instead"
@@ -134,8 +134,9 @@ def _raw_if_on(path: Path, caller: object) -> Any:  # noqa: ANN401 - whatever th
         if _same(_url_of(caller).database or "", path):
             raise
         return None
-    place = handle and _file_of(handle)
-    return handle.raw if handle is not None and place and _same(place, path) else None
+    if handle is None or not _same(_file_of(handle), path) or handle.commits_by_itself():
+        return None  # what commits each statement by itself keeps nobody waiting
+    return handle.raw
 
 
 class _Handle(NamedTuple):
@@ -209,7 +210,7 @@ def _check_awaiting(dialect: Any) -> None:  # noqa: ANN401 - SQLAlchemy is not i
     """Refuse an async database outside of what awaits it: its coroutines would be left lying about."""
     if not dialect.is_async:
         return
-    import greenlet  # type: ignore[import-untyped] # SQLAlchemy's async databases cannot do without it
+    import greenlet  # SQLAlchemy's async databases cannot do without it
 
     if not getattr(greenlet.getcurrent(), "__sqlalchemy_greenlet_provider__", False):
         message = (

@@ -35,7 +35,7 @@ def opened(path: Path, **options: Any) -> Engine:
     """Open a file. Python's own module would begin transactions late, and release savepoints for good."""
     engine = create_engine(f"sqlite:///{path}", **options)
     event.listen(engine, "connect", _leave_transactions_to_us)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", begin)
     Base.metadata.create_all(engine)
     return engine
 
@@ -44,7 +44,8 @@ def _leave_transactions_to_us(raw: sqlite3.Connection, _: object) -> None:
     raw.isolation_level = None
 
 
-def _begin(connection: Connection) -> None:
+def begin(connection: Connection) -> None:
+    """Begin a transaction with its first statement, whatever that is."""
     connection.exec_driver_sql("BEGIN")
 
 

@@ -114,7 +114,7 @@ def test_a_job_is_pushed_when_the_transaction_has_committed(
 
 
 def test_a_rollback_leaves_nothing(app: App, session: Session, events: list[Event]) -> None:
-    """DSP-41, G-32."""
+    """DSP-41, DSP-44, G-32. In memory, too: tests see what production sees."""
     Say().dispatch(after_commit=session)
 
     session.rollback()
@@ -186,6 +186,18 @@ def test_jobs_keep_their_order(app: App, session: Session) -> None:
     session.commit()
 
     assert waiting(app) == ids
+
+
+def test_a_session_that_has_the_info_of_another_one_waits_for_itself(
+    app: App, engine: Engine, session: Session
+) -> None:
+    Say("other").dispatch(after_commit=session)
+    with Session(engine, info=session.info) as copied:
+        copied.execute(text("SELECT 1"))
+        job_id = Say().dispatch(after_commit=copied)
+        copied.commit()
+
+    assert waiting(app) == [job_id]
 
 
 def test_another_session_does_not_matter(app: App, engine: Engine, session: Session) -> None:

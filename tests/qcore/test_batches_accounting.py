@@ -137,10 +137,17 @@ def test_allowing_failures_can_be_said_in_several_ways(app: App, work: Callable[
         assert not fresh(started).cancelled
     forget()
     acts["a"] = raising()
-    started = batch(steps("a"), allow_failures=failure).allow_failures(given=False).dispatch()
+    cancelled = batch(steps("a"), allow_failures=failure).allow_failures(given=False)
+    started = cancelled.dispatch()
     work()
     assert log == ["a", "failed a: bad"]
     assert fresh(started).cancelled
+    for again, told in [(cancelled.allow_failures(), 0), (batch(steps("a"), allow_failures=failure), 1)]:
+        forget()
+        acts["a"] = raising()
+        again.allow_failures().dispatch()
+        work()
+        assert log.count("failure bad") == told
 
 
 def test_a_callback_gets_as_much_as_it_asks_for(app: App, work: Callable[..., Stopped]) -> None:
@@ -180,6 +187,15 @@ def test_callbacks_go_where_the_batch_goes(app: App) -> None:
 
     assert [len(bodies(app, queue)) for queue in ("default", "low", "own")] == [0, 1, 1]
     assert log == []
+
+
+def test_a_callback_goes_to_the_connection_of_the_batch_whatever_it_says(tmp_path: Path, clock: FrozenClock) -> None:
+    app = App(
+        Config(default="memory", root=tmp_path, connections={"b": {"driver": "memory", "queue": "of-b"}}), clock=clock
+    )
+
+    app.batch().then(Step("a").with_options(connection="b")).dispatch()
+    assert (len(bodies(app)), bodies(app, "of-b"), bodies(app, "of-b", "b")) == (1, [], [])
 
 
 def test_a_callback_of_a_batch_knows_the_batch(app: App, work: Callable[..., Stopped]) -> None:

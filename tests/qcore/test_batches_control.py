@@ -347,6 +347,34 @@ def test_a_retry_is_finished_once_more(app: App, work: Callable[..., Stopped], e
     ]
 
 
+def test_a_retry_that_fails_again_is_cancelled_once_more_and_not_finished(
+    app: App, work: Callable[..., Stopped], events: list[Event], clock: FrozenClock
+) -> None:
+    acts["a"] = raising()
+    batch(steps("a")).dispatch()
+    work()
+    clock.advance(1)
+    app.failed.retry_all()
+    work()
+
+    assert story(events)[1:] == [
+        *[("BatchCancelled", 0, "failure"), ("BatchFinished", 0, "failure")],
+        ("BatchCancelled", 0, "failure"),
+    ]
+
+
+def test_a_retry_that_changes_nothing_tells_nothing(
+    app: App, work: Callable[..., Stopped], events: list[Event]
+) -> None:
+    acts["a"] = raising()
+    batch(steps("a"), allow_failures=True).dispatch()
+    work()
+    app.failed.retry_all()
+    work()
+
+    assert story(events)[1:] == [("BatchFinished", 0, "")]
+
+
 def test_without_a_listener_nobody_looks_at_the_batch(
     app: App, work: Callable[..., Stopped], monkeypatch: pytest.MonkeyPatch
 ) -> None:

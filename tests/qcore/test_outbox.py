@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
@@ -24,7 +24,7 @@ from qcore.driver import pending
 from qcore.errors import DriverError
 from qcore.events import Event, JobQueued, JobQueueing, UniqueJobSkipped
 from qcore.unique import key_of
-from tests.qcore.shop import Order, names, opened
+from tests.qcore.shop import Order, begin, names, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -165,7 +165,7 @@ def test_a_worker_that_waits_sees_the_job_after_the_commit(app: App, engine: Eng
 def test_the_events_come_with_the_writing(app: App, session: Session, events: list[Event]) -> None:
     Say().dispatch(within=session)
 
-    assert [type(event) for event in events] == [JobQueueing, JobQueued]
+    assert list(map(type, events)) == [JobQueueing, JobQueued]
     session.rollback()
     assert len(events) == 2
 
@@ -548,6 +548,20 @@ def test_after_commit_on_the_same_file_where_only_the_locks_live(
         assert lock_of(app) == pending(first)
         assert Once().dispatch() is None
     app.close()
+
+
+def test_after_commit_on_the_same_file_and_with_statements_that_commit_themselves(app: App, file: Path) -> None:
+    engine = opened(file, isolation_level="AUTOCOMMIT")
+    event.remove(engine, "begin", begin)
+    with Session(engine) as session:
+        session.add(Order(name="first"))
+        session.flush()
+        first = str(Once().dispatch(after_commit=session))
+        assert lock_of(app) == pending(first)
+        session.commit()
+    engine.dispose()
+
+    assert waiting(app) == [first]
 
 
 def test_a_debounced_job_waits_on_the_same_file_too(app: App, session: Session) -> None:

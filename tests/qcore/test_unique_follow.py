@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qcore import App, Config, Job, WorkerOptions, batch, chain
+from qcore import App, Config, DriverError, Job, WorkerOptions, batch, chain
 from qcore.driver import pending
 from qcore.events import Event, JobEnded, JobQueued
 from qcore.failed_jobs import Retried
@@ -138,6 +138,49 @@ def test_links_that_need_the_same_lock_follow_each_other_over_connections(
     assert (["a.csv"] * 3, {}, []) == (done, locks(app), skipped(events))
 
 
+def test_a_fast_worker_of_another_connection_runs_the_link_that_needs_the_same_lock(
+    app: App, work: Work, events: list[Event]
+) -> None:
+    """It is there before the delete of the one before it."""
+    there = {"memory": "database", "database": "memory"}[app.config.default]
+    run = WorkerOptions(stop_when_empty=True)
+    chain(Import(), Import().with_options(connection=there), Other("end")).dispatch()
+    end = app.listen(JobQueued, lambda event: app.worker(there, run).run() if event.connection == there else None)
+    work()
+    end()
+
+    assert (["a.csv", "a.csv", "end"], []) == (done, skipped(events))
+
+
+def test_a_fast_worker_finds_the_lock_free_when_the_link_is_there(
+    app: App, work: Work, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the lock is freed after the delete, too."""
+    driver = app.connection().driver
+    delete = driver.delete
+
+    def delete_and_run(*arguments: Any, **effects: Any) -> object:
+        settled = delete(*arguments, **effects)
+        work()
+        return settled
+
+    monkeypatch.setattr(driver, "delete", delete_and_run)
+    chain(Import(), Import(), Import()).dispatch()
+    work()
+
+    assert (["a.csv"] * 3, {}, []) == (done, locks(app), skipped(events))
+
+
+def test_a_lock_that_the_link_does_not_need_is_kept_until_the_delete(app: App, work: Work) -> None:
+    there = {"memory": "database", "database": "memory"}[app.config.default]
+    app.listen(JobQueued, lambda event: done.append(len(locks(app))) if event.connection == there else None)
+    chain(Import(), Other("end").with_options(connection=there)).dispatch()
+    chain(Import("b.csv"), Import("c.csv").with_options(connection=there)).dispatch()
+    work()
+
+    assert ["a.csv", 2, "b.csv", 2] == done
+
+
 def test_a_link_keeps_its_lock_over_retries(app: App, work: Work, clock: FrozenClock, events: list[Event]) -> None:
     """And it is not taken for another job's when the link comes back."""
     chain(Other("one"), Import().with_options(tries=3, backoff=10), Other("three")).dispatch()
@@ -237,6 +280,17 @@ def test_a_member_whose_lock_is_held_counts_as_done(app: App, work: Work, events
     assert (3, 0, 0) == (found.done, found.pending, found.failed)
 
 
+def test_a_chain_in_a_batch_goes_on_when_its_first_link_is_skipped(app: App, work: Work, events: list[Event]) -> None:
+    """UNQ-05: it is a member, and not a dispatch of its own."""
+    Import().dispatch(delay=60)
+    made = batch([[Import(), Other("two"), Import(), Other("four")]]).then(Other("then")).dispatch()
+    work()
+
+    assert (["two", "four", "then"], 2) == (done, len(skipped(events)))
+    found = made.fresh()
+    assert (4, 0) == (found and found.done, found and found.pending)
+
+
 def test_members_with_the_same_id_run_once(app: App, work: Work, events: list[Event]) -> None:
     """UNQ-05: whoever comes first has the lock, until it has ended."""
     batch([Import(), Import()]).dispatch()
@@ -254,6 +308,34 @@ def test_a_member_takes_its_lock_when_the_batch_is_dispatched(app: App, work: Wo
     work()
 
     assert ({"a.csv", "one"}, {}) == (set(done), locks(app))
+
+
+def test_members_that_cannot_be_added_leave_no_lock(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> bool:
+        raise DriverError("no space left")
+
+    store = app.connections.batch_store(app.config.default)
+    monkeypatch.setattr(store, "add", refuse)
+    with pytest.raises(DriverError):
+        batch([Import()]).dispatch()
+
+    assert {} == locks(app)
+
+
+def test_a_debounced_member_replaces_and_can_be_replaced(
+    app: App, work: Work, clock: FrozenClock, events: list[Event]
+) -> None:
+    """DEB-02: in a batch that counts as done."""
+    Report(0).dispatch()
+    made = batch([Report(1), Report(2, "stock"), Report(3, "now").with_options(delay=0)]).dispatch()
+    assert made is not None
+    Report(4, "stock").dispatch()
+    clock.advance(30)
+    work()
+
+    assert ({1, 3, 4}, 2) == (set(done), len(debounced(events)))
+    found = made.fresh()
+    assert (3, True) == (found and found.done, found and found.finished)
 
 
 def test_a_sync_batch_and_a_sync_chain(app: App) -> None:
