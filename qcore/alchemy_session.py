@@ -68,7 +68,8 @@ class SessionWaits:
         if not committed:
             _roll_back(waiting)
         elif transaction.nested:
-            self._waiting.setdefault(_around(transaction), []).extend(waiting)
+            assert transaction.parent is not None  # noqa: S101 - a savepoint has something around it
+            self._waiting.setdefault(transaction.parent, []).extend(waiting)
         else:
             run_all(each.commit for each in waiting)
 
@@ -85,13 +86,4 @@ def _innermost(session: Session) -> SessionTransaction:
     """Give the savepoint that a session is in, else its transaction."""
     transaction = session.get_nested_transaction() or session.get_transaction()
     assert transaction is not None  # noqa: S101 - asked while it is in one
-    return transaction
-
-
-def _around(savepoint: SessionTransaction) -> SessionTransaction:
-    """Give the savepoint or transaction that is around a savepoint."""
-    transaction = savepoint.parent
-    while transaction is not None and not transaction.nested and transaction.parent is not None:
-        transaction = transaction.parent
-    assert transaction is not None  # noqa: S101 - a savepoint has something around it
     return transaction

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -109,8 +110,8 @@ async def test_an_application_that_raises_loses_no_job(app: App) -> None:
 
 @pytest.mark.asyncio
 async def test_a_request_that_is_cancelled_loses_no_job(app: App) -> None:
-    """DRV-03. Also when whoever cancelled it does not wait for the jobs."""
-    begun, done = asyncio.Event(), threading.Event()
+    """DRV-03. Also when all threads are busy, and whoever cancelled it does not wait for the jobs."""
+    begun, is_busy, done = asyncio.Event(), threading.Event(), threading.Event()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         response = current_response()
@@ -120,15 +121,19 @@ async def test_a_request_that_is_cancelled_loses_no_job(app: App) -> None:
         begun.set()
         await asyncio.Event().wait()
 
-    request = asyncio.create_task(AfterResponseMiddleware(application)({"type": "http"}, receive, send))
-    await begun.wait()
-    request.cancel()
-    await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, not a time
-    request.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await request
+    with ThreadPoolExecutor(1) as pool:
+        asyncio.get_running_loop().set_default_executor(pool)
+        pool.submit(is_busy.wait, 60)
+        request = asyncio.create_task(AfterResponseMiddleware(application)({"type": "http"}, receive, send))
+        await begun.wait()
+        request.cancel()
+        await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop, not a time
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        is_busy.set()
 
-    assert await asyncio.to_thread(done.wait, 60)
+    assert done.is_set()
     assert said == ["job"]
 
 

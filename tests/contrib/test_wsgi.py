@@ -8,8 +8,6 @@ from wsgiref.handlers import SimpleHandler
 from wsgiref.util import FileWrapper, setup_testing_defaults
 from wsgiref.validate import validator
 
-import pytest
-
 from qcore.contrib.wsgi import AfterResponseMiddleware
 from qcore.response import current_response
 from tests.contrib.saying import Say, said
@@ -17,6 +15,8 @@ from tests.contrib.saying import Say, said
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    import pytest
 
     from qcore.app import App
 
@@ -127,6 +127,10 @@ def test_a_job_that_fails_changes_no_answer(app: App, caplog: pytest.LogCaptureF
 
     assert written[-3:] == ["body", "fails", "runs"]
     assert "ValueError: fails" in caplog.text
+
+
+def test_a_list_is_a_body_like_others(app: App) -> None:
+    assert serve_bare(answering(lambda: [b"body"]))[-2:] == ["body", "before"]
 
 
 def test_an_answer_without_jobs_is_handed_on_as_it_is(app: App) -> None:

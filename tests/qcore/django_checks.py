@@ -252,7 +252,7 @@ def test_within_needs_an_atomic_block_on_that_database(shared: App) -> None:
         Say().dispatch(within=connections["reports"])
 
 
-def test_after_commit_takes_the_lock_inside_the_transaction(shared: App) -> None:
+def test_after_commit_takes_the_lock_inside_the_transaction(shared: App, caplog: pytest.LogCaptureFixture) -> None:
     with transaction.atomic():
         Order.objects.create(name="first")
         with pytest.raises(RefusedError), transaction.atomic():  # noqa: PT012 - it ends the block
@@ -264,3 +264,13 @@ def test_after_commit_takes_the_lock_inside_the_transaction(shared: App) -> None
 
     assert waiting(shared) == [job_id]
     assert (lock_of(shared), lock_of(shared, "inside")) == (job_id, None)
+    assert caplog.records == []
+
+
+def test_a_lock_that_lives_apart_stays_with_a_job_that_was_pushed(shared: App) -> None:
+    app = App(Config(default="memory", store="database", root=FOLDER))
+    with app.activate(), transaction.atomic():
+        job_id = str(Once().dispatch(after_commit=True))
+
+    assert lock_of(app) == pending(job_id)
+    app.close()

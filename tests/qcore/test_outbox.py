@@ -179,7 +179,7 @@ def test_hooks_and_options_count_as_ever(app: App, session: Session, clock: Froz
     session.commit()
 
     [listed] = app.connection().listed("slow")
-    assert listed.available_at == pytest.approx(clock.now() + 60)
+    assert listed.available_at - clock.now() == pytest.approx(60, abs=0.1)
     assert b'"tenant":7' in listed.payload.body
 
 
@@ -290,6 +290,18 @@ def test_the_lock_has_to_live_where_the_job_does(session: Session, file: Path, t
         with pytest.raises(UnsupportedError, match="set store = 'database', or say after_commit="):
             Once().dispatch(within=session)
         assert Say().dispatch(within=session)
+    app.close()
+
+
+def test_the_lock_has_to_live_where_the_job_does_under_one_name(session: Session, file: Path, tmp_path: Path) -> None:
+    """Two names of one file are two homes: nothing makes one step of what is written in both."""
+    Path("link.sqlite3").symlink_to(file)
+    settings = {
+        name: {"driver": "database", "url": f"sqlite:///{tmp_path}/{name}.sqlite3"} for name in ("shop", "link")
+    }
+    app = App(Config(default="shop", connections=settings, store="link", root=tmp_path))
+    with app.activate(), pytest.raises(UnsupportedError, match="set store = 'shop'"):
+        Once().dispatch(within=session)
     app.close()
 
 
@@ -507,7 +519,10 @@ def test_after_commit_takes_the_lock_inside_a_transaction_on_the_same_file(app: 
     assert lock_of(app) == first
 
 
-def test_after_commit_on_the_same_file_leaves_nothing_behind_a_rollback(app: App, session: Session) -> None:
+def test_after_commit_on_the_same_file_leaves_nothing_behind_a_rollback(
+    app: App, session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And what it leaves nothing of needs no other connection, which would have to wait."""
     Once().dispatch(after_commit=session)
     savepoint = session.begin_nested()
     Once("inside").dispatch(after_commit=session)
@@ -517,6 +532,7 @@ def test_after_commit_on_the_same_file_leaves_nothing_behind_a_rollback(app: App
     session.rollback()
 
     assert (waiting(app), lock_of(app), lock_of(app, Once("inside"))) == ([], None, None)
+    assert caplog.records == []
 
 
 def test_after_commit_knows_locks_of_others_on_the_same_file(app: App, engine: Engine) -> None:
