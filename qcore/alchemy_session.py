@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import event
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy.orm import Session, SessionTransaction
-
-logger = logging.getLogger("qcore")
 
 _KEY = "qcore.waits"
 
@@ -66,20 +63,13 @@ class SessionWaits:
         if waiting is None:
             return
         if not committed:
-            _roll_back(waiting)
+            for each in waiting:
+                each.rollback()
         elif transaction.nested:
             assert transaction.parent is not None  # noqa: S101 - a savepoint has something around it
             self._waiting.setdefault(transaction.parent, []).extend(waiting)
         else:
             run_all(each.commit for each in waiting)
-
-
-def _roll_back(waiting: list[_Waiting]) -> None:
-    for each in waiting:
-        try:
-            each.rollback()
-        except Exception:
-            logger.exception("a rollback was not followed up")
 
 
 def _innermost(session: Session) -> SessionTransaction:

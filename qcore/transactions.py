@@ -37,7 +37,10 @@ class Transaction(Protocol):
         """What the user knows it by: a session, or a connection."""
 
     def when_over(self, commit: Callable[[], object], rollback: Callable[[], object]) -> None:
-        """Call one of the two, once. What ``commit`` raises reaches whoever ends the transaction, or the log."""
+        """Call one of the two, once. What ``commit`` raises reaches whoever ends the transaction, or the log.
+
+        ``rollback`` raises nothing.
+        """
 
 
 class PushSide(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from weakref import WeakValueDictionary
@@ -52,14 +52,12 @@ class Borrowed:
         yield
 
     def _run(self, sql: str, values: list[Any], *, many: bool = False) -> tuple[list[Row], int]:
-        cursor = _cursor(self._raw)
         try:
-            (cursor.executemany if many else cursor.execute)(sql, values)
-            return [] if cursor.description is None else cursor.fetchall(), cursor.rowcount
+            with closing(_cursor(self._raw)) as cursor:
+                (cursor.executemany if many else cursor.execute)(sql, values)
+                return [] if cursor.description is None else cursor.fetchall(), cursor.rowcount
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise explained(error, self._place) from error
-        finally:
-            cursor.close()
 
 
 class JoinedDatabase:
@@ -222,14 +220,12 @@ def _check_awaiting(dialect: Any) -> None:  # noqa: ANN401 - SQLAlchemy is not i
 
 def _file_of(handle: _Handle) -> str:
     """Ask SQLite which file is open; empty when it is in memory."""
-    cursor = _cursor(handle.raw)
     try:
-        cursor.execute("PRAGMA database_list")
-        files = [str(row[2] or "") for row in cursor.fetchall() if row[1] == "main"]
+        with closing(_cursor(handle.raw)) as cursor:
+            cursor.execute("PRAGMA database_list")
+            files = [str(row[2] or "") for row in cursor.fetchall() if row[1] == "main"]
     except sqlite3.Error as error:
         raise DriverError(f"your transaction cannot be used: {error}") from error
-    finally:
-        cursor.close()
     return files[0] if files else ""
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qcore import Batch, WorkerOptions, batch, batch_members, chain
-from tests.qcore.killed_chains import LATER, Leave, _die_at, app_in, left_in
+from tests.dying import die_at
+from tests.qcore.killed_chains import LATER, Leave, app_in, left_in
 
 if TYPE_CHECKING:
     from qcore import App, PendingBatch
@@ -94,7 +95,7 @@ def main(name: str, root: Path) -> None:
         child = os.fork()
         if child == 0:
             app = app_in(folder)
-            _die_at(number)
+            die_at(number)
             act(app, folder)
             os._exit(0)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

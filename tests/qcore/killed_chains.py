@@ -6,12 +6,11 @@ It works on a new copy again and again, and each time dies half a statement late
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 
 from qcore import App, Config, Job, PendingBatch, WorkerOptions, batch, chain
-from qcore.sql.connection import Connection
 from qtest.clock import FrozenClock
+from tests.dying import die_at
 
 LATER = 1_000
 """Seconds after which every lease is over."""
@@ -81,24 +80,6 @@ def left_in(folder: Path) -> list[str]:
     return file.read_text().split() if file.exists() else []
 
 
-def _die_at(point: int) -> None:
-    run, left = Connection._run, point
-
-    def pass_one() -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def counted(*arguments: object, **options: object) -> object:
-        pass_one()
-        answer: object = run(*arguments, **options)  # type: ignore[arg-type]
-        pass_one()
-        return answer
-
-    Connection._run = counted  # type: ignore[assignment,method-assign]
-
-
 def main(name: str, root: Path) -> None:
     """Say of each run where the worker was killed, and with which code it ended."""
     number = code = 0
@@ -114,7 +95,7 @@ def main(name: str, root: Path) -> None:
         child = os.fork()
         if child == 0:
             app = app_in(folder)
-            _die_at(number)
+            die_at(number)
             work(app)
             os._exit(0)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from qcore import App, Config, Job, WorkerOptions
-from qcore.sql.connection import Connection
 from qtest.clock import FrozenClock
+from tests.dying import die_at
 
 LATER = 100
 """Seconds after which every lease is over, and no lock."""
@@ -90,24 +90,6 @@ def act(name: str, folder: Path, app: App) -> None:
 CASES = tuple(f"{name}{where}" for name in ("success", "failure", "early", "debounce") for where in ("", ", apart"))
 
 
-def _die_at(point: int) -> None:
-    run, left = Connection._run, point
-
-    def pass_one() -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def counted(*arguments: object, **options: object) -> object:
-        pass_one()
-        answer: object = run(*arguments, **options)  # type: ignore[arg-type]
-        pass_one()
-        return answer
-
-    Connection._run = counted  # type: ignore[assignment,method-assign]
-
-
 def main(name: str, root: Path) -> None:
     number = code = 0
     while number == 0 or code == -signal.SIGKILL:
@@ -123,7 +105,7 @@ def main(name: str, root: Path) -> None:
             app = app_in(folder, name)
             app.connection().size()
             app.connections.store.get("")
-            _die_at(number)
+            die_at(number)
             with app.activate():
                 act(name, folder, app)
             os._exit(0)

@@ -559,6 +559,8 @@ class Trouble:
         return self._driver.push_locked(push)
 
     def take_lock(self, lock: Lock) -> str | None:
+        if lock.key == key_of(Once("trouble")):
+            raise DriverError(lock.key)
         return self._driver.take_lock(lock)
 
 
@@ -619,6 +621,35 @@ def test_a_push_that_fails_gives_its_lock_back(app: App, session: Session, troub
 
     assert lock_of(app) is None
     assert lock_of(app, "other") == waiting(app)[0]
+
+
+def test_a_lock_that_cannot_be_asked_for_leaves_nothing_of_a_bulk(app: App, session: Session, trouble: None) -> None:
+    with pytest.raises(DriverError):
+        bulk([Say(), Once(), Once("trouble")], after_commit=session)
+
+    assert lock_of(app) is None
+    session.commit()
+    assert waiting(app) == []
+
+
+def test_a_lock_that_cannot_be_given_back_is_told_and_breaks_no_rollback(
+    app: App, session: Session, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Once().dispatch(after_commit=session)
+    Once("other").dispatch(after_commit=session)
+    store = app.connections.store
+    forget = store.forget
+
+    def fails_once(key: str, *, value: str | None = None) -> bool:
+        if key == key_of(Once()):
+            raise DriverError(key)
+        return forget(key, value=value)
+
+    monkeypatch.setattr(store, "forget", fails_once)
+    session.rollback()
+
+    assert (waiting(app), lock_of(app, "other")) == ([], None)
+    assert "stays for up to an hour" in caplog.text
 
 
 def test_an_interruption_is_raised_before_an_error(app: App, session: Session, trouble: None) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import types
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from qcore import App, Config, ConfigError, Job, JobDefinitionError, PayloadErro
 from qcore.driver import pending
 from qcore.errors import DriverError
 from qcore.events import Event, JobQueued, JobQueueing, UniqueJobSkipped
+from qcore.sql.borrowed import _Handle
 from qcore.unique import key_of
 from tests.qcore.shop import Order, begin, names, opened
 
@@ -371,6 +373,9 @@ def test_an_async_session_is_used_by_what_awaits_it(app: App, file: Path, tmp_pa
             job_id = await session.run_sync(lambda session: Once().dispatch(within=session))
             assert waiting(app) == []
             await session.commit()
+        async with engine.connect() as connection:
+            with pytest.raises(UnsupportedError, match=r"await session\.run_sync\(lambda session"):
+                Say().dispatch(within=connection)
         await engine.dispose()
         return job_id
 
@@ -462,6 +467,38 @@ def test_a_connection_that_commits_each_statement_is_refused(app: App, file: Pat
     engine.dispose()
 
     assert len(waiting(app)) == 1
+
+
+@pytest.mark.parametrize(
+    ("in_transaction", "isolation_level", "autocommit", "by_itself"),
+    [
+        (False, "", None, False),  # a transaction begins with the first statement that writes
+        (False, None, None, True),
+        (True, None, None, False),
+        (False, "", -1, False),
+        (False, None, -1, True),
+        (False, "", True, True),  # since Python 3.12
+        (True, "", True, False),
+        (True, "", False, False),
+    ],
+)
+def test_a_connection_says_whether_it_commits_by_itself(
+    in_transaction: object, isolation_level: object, autocommit: object, by_itself: object
+) -> None:
+    state = types.SimpleNamespace(in_transaction=in_transaction, isolation_level=isolation_level)
+    if autocommit is not None:
+        state.autocommit = autocommit
+
+    assert _Handle(None, state).commits_by_itself() == by_itself
+
+
+def test_a_connection_that_cannot_be_used_is_refused(app: App, file: Path) -> None:
+    connection = sqlite3.connect(file)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(DriverError, match=r"your transaction cannot be used: .* thread"):
+        pool.submit(copy_context().run, lambda: Say().dispatch(within=connection)).result()
+    connection.close()
+    with pytest.raises(DriverError, match=r"your transaction cannot be used: .* closed"):
+        Say().dispatch(within=connection)
 
 
 def test_what_is_no_session_is_refused(app: App, engine: Engine) -> None:
@@ -564,6 +601,17 @@ def test_after_commit_on_the_same_file_where_only_the_locks_live(
         assert lock_of(app) == pending(first)
         assert Once().dispatch() is None
     app.close()
+
+
+def test_after_commit_of_a_session_with_several_databases(app: App, engine: Engine) -> None:
+    """Which of them is meant is not known, so its lock is taken beside the transaction."""
+    with Session(binds={Order: engine}) as session:
+        session.query(Order).all()
+        first = str(Once().dispatch(after_commit=session))
+        assert lock_of(app) == pending(first)
+        session.commit()
+
+    assert waiting(app) == [first]
 
 
 def test_after_commit_on_the_same_file_and_with_statements_that_commit_themselves(app: App, file: Path) -> None:
