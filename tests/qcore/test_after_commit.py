@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from qcore.driver import Lock, Payload, Push
-    from qcore.drivers.database import DatabaseDriver
-    from qcore.drivers.memory import MemoryDriver
     from qcore.worker import Stopped
     from qtest.clock import FrozenClock
 
@@ -539,35 +536,25 @@ def test_an_async_session_is_waited_for(app: App, tmp_path: Path) -> None:
 # Errors in the push.
 
 
-class Trouble:
-    """A driver that refuses what says so."""
-
-    def __init__(self, driver: MemoryDriver | DatabaseDriver) -> None:
-        self._driver = driver
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._driver, name)
-
-    def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
-        if queue.startswith("trouble"):
-            raise DriverError(queue)
-        self._driver.push(queue, payload, delay=delay)
-
-    def push_locked(self, push: Push) -> str | None:
-        if push.queue.startswith("trouble"):
-            raise DriverError(push.queue)
-        return self._driver.push_locked(push)
-
-    def take_lock(self, lock: Lock) -> str | None:
-        if lock.key == key_of(Once("trouble")):
-            raise DriverError(lock.key)
-        return self._driver.take_lock(lock)
-
-
 @pytest.fixture
-def trouble(app: App) -> None:
-    queue: Any = app.connection()
-    queue.driver = queue.locks._driver = Trouble(queue.driver)
+def trouble(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver refuses what says so."""
+    driver: Any = app.connection().driver
+    push, push_locked, take_lock = driver.push, driver.push_locked, driver.take_lock
+
+    def refusing(call: Callable[..., Any], *names: str) -> Callable[..., Any]:
+        if any(name.startswith("trouble") for name in names):
+            raise DriverError(names[0])
+        return call
+
+    monkeypatch.setattr(
+        driver, "push", lambda queue, payload, *, delay=0: refusing(push, queue)(queue, payload, delay=delay)
+    )
+    monkeypatch.setattr(driver, "push_locked", lambda each: refusing(push_locked, each.queue)(each))
+    held = key_of(Once("trouble"))
+    monkeypatch.setattr(
+        driver, "take_lock", lambda lock: refusing(take_lock, "trouble" if lock.key == held else "")(lock)
+    )
 
 
 def test_an_error_after_the_commit_reaches_who_commits_and_loses_no_other_push(
