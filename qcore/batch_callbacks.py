@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.batch_members import listed
 from qcore.callbacks import Callback, callback_link
+from qcore.errors import JobDefinitionError
 from qcore.options import UNSET, JobOptions
 
 if TYPE_CHECKING:
@@ -32,7 +33,13 @@ class BatchCallbacks:
         self._given[event].append(callback)
 
     def allow_failures(self, given: bool | Callback | Iterable[Callback]) -> None:  # noqa: FBT001 - as users say it
-        """Say whether members may fail, or who is called when one does."""
+        """Say whether members may fail, or who is called when one does.
+
+        :raises JobDefinitionError: for what is neither.
+        """
+        said: object = given
+        if said is None or (isinstance(said, int | float | str | bytes) and not isinstance(said, bool)):
+            raise JobDefinitionError(f"allow_failures is True, False, a callback or several, got {said!r:.200}")
         self._allows_failures = given is not False
         if given is False:
             self._given["failure"] = []

@@ -156,7 +156,21 @@ def _read(folder: Path, environ: Mapping[str, str]) -> tuple[Path, str, dict[str
             return place, "qcore.toml", _section(place / "qcore.toml")
         if (place / "pyproject.toml").is_file():
             return place, "pyproject.toml", _section(place / "pyproject.toml")
-    return folder.resolve(), "the defaults", {}
+    return _with_a_queue(folder.resolve()), "the defaults", {}
+
+
+def _with_a_queue(folder: Path) -> Path:
+    """Give the nearest folder, here or above, in which the default queue was made already; else this one.
+
+    That of a home folder is for commands in that very folder, and not for every project below.
+    """
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
+    for place in (folder, *folder.parents):
+        if (place / ".qcore").is_dir() and (place == folder or place != home):
+            return place
+        if place == home:
+            break
+    return folder
 
 
 def _section(path: Path) -> dict[str, Any]:
@@ -192,6 +206,8 @@ def _set_from_variable(found: dict[str, Any], variable: str, value: str, setting
     name = variable.removeprefix("QCORE_").lower()
     if name in ("connection", "default"):
         found["default"] = value
+    elif name == "keys":
+        found[name] = Keys(value, source=variable)
     elif name in _SCALARS:
         found[name] = value
     elif name.startswith("connections_"):

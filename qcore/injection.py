@@ -82,7 +82,7 @@ class Provider:
 
         :raises JobDefinitionError: when it asks for what nobody gives.
         """
-        return kind(**self.arguments(parameters(kind), of=f"{kind.__qualname__}()"))
+        return kind(**self.arguments(_by_name(kind), of=f"{kind.__qualname__}()"))
 
     def arguments(self, known: Iterable[Parameter], *, of: str, given: Collection[str] = ()) -> dict[str, object]:
         """Make what the parameters ask for that are not ``given``.
@@ -117,7 +117,7 @@ class Provider:
         job_class = type(job)
         if self.handlers and (mapped := self.handler_of(job_class)) is not None:
             handler = self.made(mapped)
-            more = self.arguments(parameters(handler.handle, skip=1), of=f"{mapped.__qualname__}.handle()")
+            more = self.arguments(_by_name(handler.handle, skip=1), of=f"{mapped.__qualname__}.handle()")
             return partial(handler.handle, job, **more)
         if isinstance(job, HandlerCall):
             return job.made_by(self.made).handle
@@ -162,8 +162,8 @@ def _of_handle(job_class: type[Job]) -> list[Parameter]:
     """List what ``handle`` takes beside the job; a class without one is mapped to a handler."""
     method = inspect.getattr_static(job_class, "handle", None)
     if isinstance(method, staticmethod | classmethod):
-        return parameters(method.__func__, skip=isinstance(method, classmethod))
-    return parameters(method, skip=1) if callable(method) else []
+        return _by_name(method.__func__, skip=isinstance(method, classmethod))
+    return _by_name(method, skip=1) if callable(method) else []
 
 
 def may_ask(job_class: type[Job]) -> bool:
@@ -172,24 +172,31 @@ def may_ask(job_class: type[Job]) -> bool:
 
 
 def parameters(function: Callable[..., object], *, skip: int = 0) -> list[Parameter]:
-    """List the parameters behind the first ``skip`` ones.
-
-    :raises JobDefinitionError: when one has no name by which it can be given.
-    """
+    """List the parameters behind the first ``skip`` ones."""
     try:
         known = list(inspect.signature(function).parameters.values())[skip:]
     except ValueError:  # a class without a Python constructor
         return []
-    for each in known:
-        if each.kind is each.POSITIONAL_ONLY and each.default is each.empty:
-            name = getattr(function, "__qualname__", repr(function))
-            raise JobDefinitionError(f"{name}() takes {each.name!r} by position only: write it behind the slash")
     hints = {name: _bare(hint) for name, hint in _hints(function).items()}
     return [
         Parameter(each.name, hints.get(each.name, each.annotation), each.default is each.empty)
         for each in known
-        if each.kind not in _VARIADIC and each.kind is not each.POSITIONAL_ONLY
+        if each.kind not in _VARIADIC
     ]
+
+
+def _by_name(function: Callable[..., object], *, skip: int = 0) -> list[Parameter]:
+    """List parameters, all of which can be given by their names.
+
+    :raises JobDefinitionError: when one cannot.
+    """
+    known = parameters(function, skip=skip)
+    signature = inspect.signature(function).parameters if known else {}
+    for each in known:
+        if signature[each.name].kind is inspect.Parameter.POSITIONAL_ONLY:
+            name = getattr(function, "__qualname__", repr(function))
+            raise JobDefinitionError(f"{name}() takes {each.name!r} by position only: write it behind the slash")
+    return known
 
 
 def _bare(hint: object) -> object:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Never, Self
 
 from qcore import current
 from qcore.batch_callbacks import BatchCallbacks
@@ -34,10 +35,12 @@ Progress = Callable[[int, int | None], object]
 """Hears while members are pushed how many there are, and how many there will be if that is known."""
 
 _LONGEST_NAME = 190
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What no database stores, or what a terminal takes for a command."""
 
 
 def batch(
-    members: object = (), *, name: str = "", allow_failures: bool | Callback | Iterable[Callback] = False
+    members: object = (), *more: Never, name: str = "", allow_failures: bool | Callback | Iterable[Callback] = False
 ) -> PendingBatch:
     """Make a batch of jobs: dispatched together, run side by side, looked after as one.
 
@@ -50,6 +53,9 @@ def batch(
 
     :raises JobDefinitionError: for something that cannot be a member; says what to write instead.
     """
+    if more:
+        several = ", ".join(f"{each!r:.60}" for each in (members, *more))
+        raise JobDefinitionError(f"the members of a batch are one list: write batch([{several}])")
     return PendingBatch(members, name=name).allow_failures(allow_failures)
 
 
@@ -78,8 +84,11 @@ class PendingBatch:
     def name(self, name: str) -> Self:
         """Call it something, for listings."""
         given: object = name
-        if not isinstance(given, str) or len(given) > _LONGEST_NAME:
-            raise JobDefinitionError(f"the name of a batch is a text of {_LONGEST_NAME} characters, got {given!r:.200}")
+        if not isinstance(given, str) or len(given) > _LONGEST_NAME or _NO_TEXT.search(given):
+            raise JobDefinitionError(
+                f"the name of a batch is a text of at most {_LONGEST_NAME} characters, without control characters and "
+                f"lone surrogates, got {given!r:.200}"
+            )
         self._name = given
         return self
 
@@ -161,6 +170,9 @@ class PendingBatch:
         if call.within is not None:
             message = "a batch is more than a job, so it cannot be written within a transaction: say after_commit="
             raise UnsupportedError(message)
+        heard: object = progress
+        if heard is not None and (not callable(heard) or inspect.iscoroutinefunction(heard)):
+            raise JobDefinitionError(f"progress= takes a plain function of two numbers, got {heard!r:.200}")
         app = self._app()
         place = JobOptions(connection=call.connection, queue=call.queue).over(self._options)
         with self._being_written():
@@ -200,6 +212,7 @@ class PendingBatch:
 
         :raises JobDefinitionError: when it holds itself, or asks for something that cannot be stored.
         :raises PayloadError: when a member cannot be written.
+        :raises UnsupportedError: when its connection cannot have batches.
         """
         from qcore.batch_link import BatchLink
 
@@ -210,6 +223,7 @@ class PendingBatch:
             )
         with self._being_written():
             record = self._record(app, self._options.over(JobOptions(connection=connection, queue=queue)))
+            app.batch_store(record.connection)
             writer = MemberWriter(app, record)
             written = [chain for item in self._items() if (chain := writer.chain(item)) is not None]
         return BatchLink(record, written).with_options(connection=record.connection, queue=record.queue or None)

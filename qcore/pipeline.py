@@ -38,7 +38,7 @@ class Pipeline:
         provider: Provider,
         codec: Codec,
         locks: UniqueLocks,
-        called_with: Callable[[Delivery], tuple[object, ...]] = lambda _: (),
+        called_with: Callable[[Delivery], dict[str, object]] = lambda _: {},
     ) -> None:
         """Take the middleware of the App, which may grow later, and what gives handlers what they ask for.
 
@@ -71,12 +71,14 @@ class Pipeline:
         started = clock.monotonic()
         delivery.in_middleware = True
         all_layers, plan = self._layers(delivery, job), _plan_of(type(job))
+        reached: list[Layer] = []
 
-        def call(index: int, given: Any) -> object:  # noqa: ANN401 - what users pass on
+        def call(index: int, given: Any = None) -> object:  # noqa: ANN401 - what users pass on
             if not isinstance(given, Job):
                 message = f"{delivery.name}: call_next(job) takes the job to run, got {given!r:.100}"
                 raise JobDefinitionError(message)
             if index < len(all_layers):
+                reached.append(all_layers[index])
                 return _through(all_layers[index], given, partial(call, index + 1))
             if plan.frees_lock:
                 self.locks.free(delivery)
@@ -84,7 +86,11 @@ class Pipeline:
             left = max(timeout - (clock.monotonic() - started), _SHORTEST) if timeout else timeout
             return self._handled(delivery, given, user, left)
 
-        return call(0, job)
+        result = call(0, job)
+        if not (delivery.has_begun or delivery.blocked_by) and reached:
+            # It did not call on: whoever sees that the job was skipped wants to know by whom.
+            delivery.blocked_by = getattr(reached[-1], "__name__", type(reached[-1]).__name__)
+        return result
 
     def _handled(self, delivery: Delivery, job: Job, user: UserCode, timeout: float) -> object:
         if delivery.body is not None and "callback" in delivery.body.raw:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qcore import links, payload
+from qcore import payload, payload_fields
 from qcore.delivery import Delivery, Tools, context_of
 from qcore.driver import Extendable, Settled
 from qcore.errors import (
@@ -142,9 +142,13 @@ class Runner:
     def _decide(self, delivery: Delivery) -> Outcome:
         try:
             body = delivery.body = payload.decode(delivery.reservation.payload.body, self._codec.codec)
-            if body.has_more and "chain" in body.raw:
-                delivery.chain = links.chain_of(body.raw["chain"])
+            if body.has_more:
+                delivery.chain = payload_fields.checked(body.raw)
         except PayloadError as error:
+            if delivery.body is not None:
+                # What the failure leads to is read from here: from what is whole.
+                raw, delivery.chain = payload_fields.sound(delivery.body.raw)
+                delivery.body = delivery.body._replace(raw=raw)
             self._begin(delivery)
             return self._raised(delivery, error, Failed(error))
         self._begin(delivery)
@@ -152,7 +156,7 @@ class Runner:
         if decided is None:
             decided = self._hopeless(delivery, body)
             if decided is None and body.has_more and "unique" in body.raw:
-                decided = self._kept_away(delivery)
+                decided = self._kept_away(delivery, body)
         elif type(decided) is Failed:
             self._restore_quietly(delivery)
         # Not `or`: Skipped() is an empty tuple, which is false.
@@ -177,13 +181,14 @@ class Runner:
         self._restore_quietly(delivery)
         return self._raised(delivery, over, Failed(over))
 
-    def _kept_away(self, delivery: Delivery) -> Outcome | None:
+    def _kept_away(self, delivery: Delivery, body: Body) -> Outcome | None:
         """Find a unique or debounced job that another one keeps from running."""
         holder = self._pipeline.locks.holder_against(delivery)
         if holder is None:
             return None
         self._restore_quietly(delivery)
         self._pipeline.locks.tell_kept_away(delivery, holder)
+        delivery.blocked_by = "debounced" if body.raw["unique"].get("rule") == "replace" else "not unique"
         return Skipped()
 
     def _attempt(self, delivery: Delivery, body: Body) -> Outcome:

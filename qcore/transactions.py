@@ -176,6 +176,7 @@ class Transactions:
     def __init__(self) -> None:
         """Begin without sources; Django's connections are looked at without one."""
         self._sources: list[Callable[[], object]] = []
+        self._has_warned = False
 
     def add_source(self, source: Callable[[], object]) -> None:
         """Ask ``source()`` for the session in force, or None, when a push shall wait for whatever there is.
@@ -202,6 +203,12 @@ class Transactions:
 
     def in_force(self) -> Transaction | None:
         """Give the first open transaction of the sources, in their order, and then of Django; None without one."""
+        if not self._sources and "django.db" not in sys.modules and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "a push is to wait for the transaction in force, and nobody said how to find it, so it does not wait: "
+                "say app.transactions(...), or after_commit=session"
+            )
         for source in self._sources:
             transaction = transaction_of(sessions.asked(source))
             if transaction is not None:

@@ -9,9 +9,9 @@ import click
 from qcore.commands.batches import as_json_option, batch_as_json, connection_option, no_batch
 from qcore.commands.failed import headline
 from qcore.commands.listing import as_json as write_json
-from qcore.commands.listing import as_table, job_name, say
+from qcore.commands.listing import as_table, job_name, job_text, say
 from qcore.commands.project import Project, pass_project
-from qcore.commands.terminal import escaped, moment_text
+from qcore.commands.terminal import escaped, moment_text, width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _LONGEST = 80
 """Characters of an exception in the table."""
+_SHORTEST = 30
+"""Characters of a job in the table, however narrow the terminal is."""
 
 
 @click.command("batch", short_help="Show one batch.")
@@ -30,7 +32,7 @@ _LONGEST = 80
 @pass_project
 def command(project: Project, batch_id: str, connection: str | None, *, as_json: bool) -> None:
     """Show the batch with that ID, and its failed members. Ends with 1 when there is none."""
-    app = project.app()
+    app = project.app() if as_json else project.app_with_jobs_if_any()
     batch = app.find_batch(batch_id, connection=connection)
     if batch is None:
         raise click.ClickException(no_batch(batch_id))
@@ -66,4 +68,7 @@ def _failed(app: App, job_id: str) -> tuple[str, str, str]:
     record = app.failed.find(job_id)
     if record is None:
         return job_id, "", "(it is not among the failed jobs any more)"
-    return job_id, job_name(app, record.payload), escaped(headline(record), _LONGEST)
+    name = job_name(app, record.payload)
+    text = job_text(app, record.payload)
+    shown = name if not text else text if text.startswith(f"{name}(") else f"{name}: {text}"
+    return job_id, escaped(shown, max(width() // 2, _SHORTEST)), escaped(headline(record), _LONGEST)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from qcore.commands.listing import as_json as write_json
-from qcore.commands.listing import as_table, job_name, say, seal_of
+from qcore.commands.listing import as_table, job_name, job_text, say, seal_of
 from qcore.commands.project import Project, pass_project
-from qcore.commands.terminal import escaped, local, moment_text
+from qcore.commands.terminal import escaped, local, moment_text, width
 from qcore.options import checked_name
 
 if TYPE_CHECKING:
@@ -23,18 +23,19 @@ _LONGEST = 80
 @click.command("failed", short_help="List the failed jobs.")
 @click.option("--queue", metavar="NAME", help="Those of this queue only.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line.")
-@click.option("-v", "verbose", count=True, help="Show the tracebacks, too.")
+@click.option("-v", "verbose", count=True, help="Show what the jobs hold and the tracebacks, too.")
 @pass_project
 def command(project: Project, queue: str | None, *, as_json: bool, verbose: int) -> None:
     """List the failed jobs, the newest failure first."""
     project.talk(verbose)
-    app = project.app()
+    shows_all = project.verbosity > 0 and not as_json
+    app = project.app_with_jobs_if_any() if shows_all else project.app()
     records = app.failed.list(queue=None if queue is None else checked_name(queue, "queue"))
     if as_json:
         write_json(_as_json(app, record, whole=project.verbosity > 0) for record in records)
     elif not records:
         say("There are no failed jobs.")
-    elif project.verbosity:
+    elif shows_all:
         _tell_all(app, records)
     else:
         rows = [(*_head(app, record), escaped(headline(record), _LONGEST)) for record in records]
@@ -45,6 +46,8 @@ def command(project: Project, queue: str | None, *, as_json: bool, verbose: int)
 def _tell_all(app: App, records: list[FailedJob]) -> None:
     for record in records:
         say("  ".join(str(part) for part in _head(app, record)))
+        if text := job_text(app, record.payload):
+            say(f"    {escaped(text, width() - 7)}")
         if seal := seal_of(app, record.payload):
             say(f"    [{seal}]")
         for line in record.exception.splitlines():

@@ -11,6 +11,9 @@ from qcore import links, payload
 from qcore.closures import Closure
 from qcore.commands.terminal import escaped, table
 from qcore.errors import PayloadError
+from qcore.function_job import FunctionCall
+from qcore.job_state import state_of
+from qcore.jobs import Job
 from qcore.sql import Database
 
 if TYPE_CHECKING:
@@ -50,6 +53,33 @@ def job_name(app: App, at_rest: Payload) -> str:
         return payload.decode(at_rest.body, app.codec).display_name
     except PayloadError:
         return "(unreadable payload)"
+
+
+def job_text(app: App, at_rest: Payload) -> str:
+    """Show the job of a payload with what it holds, without secrets; nothing when there is no more than its name.
+
+    That is so, too, when it is encrypted or a closure, or cannot be restored here.
+    """
+    if seal_of(app, at_rest):
+        return ""
+    try:
+        job = app.job_codec.restored(payload.decode(at_rest.body, app.codec))
+        text = _shown(app, job)
+    except Exception:  # noqa: BLE001 - a class that is gone, or code of the user
+        return ""
+    return "" if text.endswith("()") else text
+
+
+def _shown(app: App, job: Job) -> str:
+    if isinstance(job, FunctionCall):
+        state = job.arguments
+    elif type(job).__repr__ is Job.__repr__:
+        state = state_of(job)
+    else:
+        return app.redactor.text(repr(job))  # what the user chose to show
+    held: Any = app.redactor.value(dict(state))
+    arguments = ", ".join(f"{name}={value!r}" for name, value in held.items())
+    return app.redactor.text(f"{type(job).__qualname__}({arguments})")
 
 
 def redacted_body(app: App, at_rest: Payload) -> Any:  # noqa: ANN401 - any JSON

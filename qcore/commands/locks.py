@@ -67,7 +67,7 @@ def show_locks(app: App, *, as_json: bool) -> None:
 def held_by(event: UniqueJobSkipped) -> str:
     """Say which job holds the lock of another one, and for how long."""
     left = "" if event.left is None else f" for another {span_text(event.left)} at most"
-    return f"the job {event.owner} holds its lock {event.key}{left}"
+    return f"the job {event.owner} holds its lock {event.key!r}{left}"
 
 
 def _seen(app: App, kind: str, limit: int) -> Iterator[Seen]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -58,6 +59,13 @@ class Project:
         """
         app = self.app()
         load_jobs(app.config.imports, app.config.root, app.config.source)
+        return app
+
+    def app_with_jobs_if_any(self) -> App:
+        """Build the App and load the jobs of the project as far as they can be imported: to show more, if possible."""
+        app = self.app()
+        with suppress(ConfigError):
+            load_jobs(app.config.imports, app.config.root, app.config.source)
         return app
 
     def close(self) -> None:

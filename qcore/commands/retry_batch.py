@@ -39,6 +39,8 @@ def _retry(failed: FailedJobs, batch: Batch, *, as_json: bool) -> int:
     members = batch.failed_ids()
     if not members:
         click.echo(f"error: the batch {batch.id} has no failed members", err=True)
+        if not as_json:
+            return 1
     codes = {job_id: _retry_one(failed, job_id) for job_id in members}
     retried = [job_id for job_id, code in codes.items() if code == 0]
     said = f"{len(retried)} of {len(members)} failed members of the batch {batch.id} wait again"

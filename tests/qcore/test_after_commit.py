@@ -928,3 +928,14 @@ def test_a_process_that_dies_between_commit_and_push_takes_the_job_along(tmp_pat
     app = App(Config(root=tmp_path))
     assert waiting(app) == []
     app.close()
+
+
+def test_a_push_that_would_wait_and_cannot_says_so_once(
+    app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delitem(sys.modules, "django.db", raising=False)
+    Say().dispatch(after_commit=True)
+    Say().dispatch(after_commit=True)
+    assert len(waiting(app)) == 2
+    [record] = caplog.records
+    assert "app.transactions(...)" in record.getMessage()

@@ -163,8 +163,9 @@ def test_when_the_inner_batch_is_retried_the_outer_one_goes_on(app: App, work: C
 
     app.failed.retry_all()
     work()
-    assert log == ["e", "d2", "d3"]
+    assert log == ["e", "d2", "d3", "then 4/4"]
     assert counts(outer) == (4, 0, 4, 0, 0)
+    assert fresh(outer).state == "finished"
 
 
 def test_when_an_inner_batch_is_cancelled_the_outer_one_ends(app: App, work: Callable[..., Stopped]) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qcore import App, Config, Job, JobDefinitionError, JobError, StoredError, WorkerOptions, chain, job, links
+from qcore import App, Config, Job, JobDefinitionError, JobError, StoredError, WorkerOptions, batch, chain, job, links
+from qcore.callback_arguments import placed
 from qcore.callbacks import callback_link
 from qcore.options import JobOptions
 from tests.qcore.chaining import Step, acts, alert, bodies, forget, log, raising
@@ -73,6 +74,40 @@ def test_a_function_is_called_with_what_it_asks_for_and_keeps_its_defaults(work:
     work()
 
     assert [("bad", "default", (), {}), ("bad", Step("a"))] == log[2:]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["batch"], {"batch": "B"}),
+        (["done"], {"done": "B"}),
+        (["error", "failed"], {"error": "E", "failed": "J"}),
+        (["failed", "error"], {"failed": "J", "error": "E"}),
+        (["exception"], {"exception": "E"}),
+        (["one", "error"], {"one": "B", "error": "E"}),
+        (["error", "one"], {"error": "E", "one": "B"}),
+        (["one", "two", "three"], {"one": "B", "two": "E", "three": "J"}),
+        (["one", "two", "three", "four"], {"one": "B", "two": "E", "three": "J"}),
+    ],
+)
+def test_a_parameter_gets_what_its_name_says_else_what_its_place_says(
+    names: list[str], expected: dict[str, object]
+) -> None:
+    assert expected == placed(names, {"batch": "B", "error": "E", "job": "J"})
+
+
+def test_a_name_that_says_what_is_not_there_goes_by_its_place() -> None:
+    assert {"failed": "B"} == placed(["failed"], {"batch": "B"})
+
+
+def test_one_function_serves_chains_and_batches(app: App, work: Callable[..., Stopped]) -> None:
+    acts["a"] = raising("of the chain")
+    acts["b"] = raising("of the batch")
+    chain(Step("a")).catch(alert).dispatch()
+    batch([Step("b")]).catch(alert).dispatch()
+    work()
+    told = [each for each in log if each[0] == "alert"]
+    assert [("alert", "of the chain", Step("a")), ("alert", "of the batch", Step("b"))] == told
 
 
 def test_what_the_app_gives_by_type_is_not_asked_of_the_chain(app: App, work: Callable[..., Stopped]) -> None:

@@ -256,6 +256,24 @@ def test_a_job_that_no_layer_calls_on_is_skipped_and_gone(app: App, events: list
     assert isinstance(ending, JobSkipped)
 
 
+def forgetful(job: Job, call_next: Next) -> None:
+    """It forgets to call on."""
+
+
+def test_a_skipped_job_says_which_layer_did_not_call_on(app: App, events: list[Event]) -> None:
+    assert attempt(app, layered(lambda job, call_next: call_next(job), forgetful)) == Skipped()
+
+    (ending,) = endings(events)
+    assert ending.delivery.blocked_by == "forgetful"
+
+
+def test_to_call_on_without_the_job_is_an_error_that_says_so(app: App) -> None:
+    outcome = attempt(app, layered(lambda _, call_next: call_next()))
+
+    assert isinstance(outcome, Failed)
+    assert "call_next(job) takes the job to run" in str(outcome.error)
+
+
 def test_a_skipped_link_lets_its_chain_go_on(app: App, work: Callable[..., Stopped]) -> None:
     """MID-02."""
     qcore.chain(layered(lambda *_: None), layered()).dispatch()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qcore import DriverError, Job, bulk, dispatch, dispatch_sync
+from qcore import DriverError, Job, JobDefinitionError, bulk, dispatch, dispatch_sync
 from qcore.events import (
     JobQueued,
     JobQueueing,
@@ -164,3 +164,16 @@ def test_a_push_that_fails_leaves_no_lock(app: App, monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
 
     assert Import().dispatch() is not None
+
+
+class Misled(Job):
+    def unique_id(self) -> object:
+        return "x"
+
+    def handle(self) -> None: ...
+
+
+def test_a_unique_id_of_a_job_that_is_not_unique_is_refused(app: App) -> None:
+    with pytest.raises(JobDefinitionError, match=r"write class Misled\(Job, unique=True\)"):
+        Misled().dispatch()
+    assert app.connection().size() == 0
