@@ -118,6 +118,10 @@ class FollowUps:
         return True
 
     def _step(self, delivery: Delivery, state: State, told: str = "") -> BatchStep | None:
+        """Give the step of the job's batch. One that is gone, or does not know the job, counts nothing, unsaid.
+
+        To say it, each member would have to read its batch once more.
+        """
         batch_id = delivery.body.raw.get("batchId") if delivery.body is not None else None
         if batch_id is None:
             return None

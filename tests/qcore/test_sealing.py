@@ -249,11 +249,16 @@ def test_keys_come_from_the_file_or_the_environment(tmp_path: Path, toml: str, e
 
 
 @pytest.mark.parametrize(
-    ("toml", "environ"),
-    [("keys = 3", {}), ("keys = [3]", {}), ("keys = ['short']", {}), ("", {"QCORE_KEYS": "short"})],
+    ("toml", "environ", "place"),
+    [
+        ("keys = 3", {}, r"qcore\.toml: keys"),
+        ("keys = [3]", {}, r"qcore\.toml: keys"),
+        ("keys = ['short']", {}, r"qcore\.toml: keys"),
+        ("", {"QCORE_KEYS": "short"}, "QCORE_KEYS"),
+    ],
 )
-def test_wrong_keys_are_told_with_the_file(tmp_path: Path, toml: str, environ: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match=r"qcore\.toml: keys(: key number 1 has 5 | is a list of texts)"):
+def test_wrong_keys_are_told_with_their_place(tmp_path: Path, toml: str, environ: dict[str, str], place: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{place}(: key number 1 has 5 | is a list of texts)"):
         load(tmp_path, toml, **environ)
 
 

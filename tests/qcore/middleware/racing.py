@@ -32,7 +32,7 @@ class Alone(Job, tries=1):
     """Tells when it meets another one: a file is there while one runs."""
 
     def middleware(self) -> list[WithoutOverlapping]:
-        return [WithoutOverlapping("the file")]
+        return [WithoutOverlapping("the file", release_after=0)]
 
     def handle(self) -> None:
         try:
