@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qcore import links, payload
+from qcore import links, payload, payload_fields
 from qcore.driver import LockRule, Payload, Push
 from qcore.errors import ConfigError, PayloadError
 from qcore.events import JobRetryRequested
@@ -153,15 +153,18 @@ class FailedJobs:
     def _revive_batch(self, record: FailedJob, queue: Queue, push: Push) -> bool:
         """Let a member of a batch wait: before the push, as the job may end right after it. False without its lock."""
         body = self._decoded(record)
-        batch_id = None if body is None else body.raw.get("batchId")
-        if body is None or batch_id is None:
+        if body is None or not body.has_more:
+            return True
+        raw, chain = payload_fields.sound(body.raw)
+        batch_id = raw.get("batchId")
+        if batch_id is None:
             return True
         # The lock before that: a batch would wait for ever for a member that was refused.
         holder = queue.locks.reserve(push)
         if holder is not None:
             queue.locks.tell_skipped(push, None, holder)
             return False
-        rest = links.split((body.raw.get("chain") or {}).get("links", ""))
+        rest = links.split(chain["links"]) if chain else []
         self._revive(record.connection, batch_id, [record.id, *map(links.id_of, rest)])
         return True
 

@@ -265,3 +265,18 @@ def test_a_payload_cannot_ask_for_a_handler_as_if_it_were_a_job(app: App, work: 
     work()
 
     assert "UnknownJobError: no job named 'qcore:handler'" in reason(app)
+
+
+@pytest.mark.parametrize("damage", [{"chain": 5}, {"batchId": []}, {"batchId": "\ud800"}, {"unique": 5}])
+def test_a_failed_job_with_a_damaged_field_does_not_keep_the_others_from_a_retry(
+    app: App, work: Callable[..., Stopped], damage: dict[str, Any]
+) -> None:
+    job_id = str(Step("damaged").dispatch())
+    [waits] = app.connection().listed()
+    app.connection().clear()
+    body = json.loads(waits.payload.body) | damage
+    app.connection().push_raw(Payload(job_id, json.dumps(body).encode()))
+    work()
+
+    assert app.failed.retry_all().ids == [job_id]
+    assert app.connection().size() == 1
