@@ -119,8 +119,11 @@ class PendingChain:
         if unknown := sorted(options.keys() - set(_OPTIONS)):
             message = f"{', '.join(unknown)}: of a chain {', '.join(_OPTIONS)} can be said; say others of its links"
             raise JobDefinitionError(message)
-        app = self._app()
-        written = self.written(app, wide=job_options(**options))
+        with self._app().taking(self._items) as app:
+            return self._dispatched(app, job_options(**options))
+
+    def _dispatched(self, app: Dispatcher, wide: JobOptions) -> str | None:
+        written = self.written(app, wide=wide)
         if written is None:
             return None
         first = links.following(written.chain, app.clock.now(), LockRule.REFUSE)
@@ -136,6 +139,11 @@ class PendingChain:
     def dispatch_unless(self, condition: object, **options: Any) -> str | None:
         """Dispatch when the condition does not hold."""
         return None if self._holds(condition) else self.dispatch(**options)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """Give its links as they are now."""
+        return tuple(self._items)
 
     def written(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -14,11 +14,11 @@ from qcore.events import JobBlocked
 from qcore.options import Delay, seconds_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextvars import Context
 
-    from qcore.dispatched_batch import Batch
     from qcore.clock import Clock
+    from qcore.dispatched_batch import Batch
     from qcore.driver import Reservation
     from qcore.events import Events
     from qcore.jobs import Job
@@ -223,6 +223,16 @@ def context_of(delivery: Delivery, enter: Callable[[], object]) -> Context:
     context.run(_current.set, delivery)
     context.run(enter)
     return context
+
+
+@contextmanager
+def entered(delivery: Delivery) -> Iterator[Delivery]:
+    """Let code in this context ask for the delivery as if a worker ran it."""
+    token = _current.set(delivery)
+    try:
+        yield delivery
+    finally:
+        _current.reset(token)
 
 
 def of(job: Job) -> Delivery | None:

@@ -75,6 +75,11 @@ def id_of(link: Link) -> str:
     return job_id
 
 
+def opened(link: Link) -> Mapping[str, Any]:
+    """Show a link: its ``connection``, ``queue``, ``delay`` and ``body``, and ``due`` when it waits for an instant."""
+    return _fields(link)
+
+
 def placed(link: Link, connection: str, queue: str) -> Link:
     """Move a link to another connection, and to that queue of it; one that goes there already stays as it is."""
     fields = _fields(link)

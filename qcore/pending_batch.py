@@ -151,7 +151,10 @@ class PendingBatch:
         :raises PayloadError: when a member cannot be written.
         :raises UnsupportedError: when the connection cannot have batches.
         """
-        app, call = current.app(), said(options)
+        with current.app().taking(self.items) as app:
+            return self._dispatched(app, said(options), progress)
+
+    def _dispatched(self, app: Any, call: JobOptions, progress: Progress | None) -> Batch:  # noqa: ANN401 - an App
         place = JobOptions(connection=call.connection, queue=call.queue).over(self._options)
         with self._being_written():
             record = self._record(app, place)
@@ -164,6 +167,12 @@ class PendingBatch:
         if queue.after_push is not None:
             queue.after_push()
         return started.fresh() or started
+
+    @property
+    def items(self) -> list[Item] | None:
+        """Give its members as they are now; None when they come from an iterator, which can be read only once."""
+        lists = [each for each in self._members if isinstance(each, list)]
+        return list(chain.from_iterable(lists)) if len(lists) == len(self._members) else None
 
     def dispatch_if(self, condition: object, **options: Any) -> Batch | None:
         """Dispatch when the condition holds; a callable condition is asked with this batch."""
@@ -214,9 +223,8 @@ class PendingBatch:
 
     def _items(self) -> list[Item] | Iterator[Item]:
         """Give the members; those that came from an iterator only once."""
-        lists = [each for each in self._members if isinstance(each, list)]
-        if len(lists) == len(self._members):
-            return list(chain.from_iterable(lists))
+        if (items := self.items) is not None:
+            return items
         if self._is_used_up:
             raise JobDefinitionError(
                 "the members of this batch came from an iterator, which can be read only once: "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qcore import links
 from qcore.driver import Bulk, Clearable, Inspectable, LockRule, Payload, Push, Sizable
 from qcore.errors import JobDefinitionError, PayloadError, UnsupportedError
-from qcore.events import JobQueued, JobQueueing
+from qcore.events import JobDiscarded, JobHeld, JobQueued, JobQueueing
 from qcore.handlers import HandlerCall
 from qcore.job_plan import JobPlan, display_name_of, plan_of, retry_until_of, tags_of
 from qcore.layers import encoded
@@ -113,6 +113,10 @@ class Queue:
             return False
         self._tell(JobQueued, [(push, job)])
         return True
+
+    def tell_held(self, prepared: Sequence[tuple[Push, Job | None]], *, over: bool = False) -> None:
+        """Tell that what was prepared waits for something, or that it waited in vain."""
+        self._tell(JobDiscarded if over else JobHeld, prepared)
 
     def send_within(self, prepared: Sequence[tuple[Push, Job | None]], transaction: object) -> list[str]:
         """Let a transaction of the caller write what was prepared; give the ids of what was not refused by a lock.
@@ -313,7 +317,9 @@ class Queue:
     def _unable(self, what: str) -> UnsupportedError:
         return UnsupportedError(f"the driver of the connection {self.name!r} cannot {what}")
 
-    def _tell(self, event: type[JobQueueing | JobQueued], pushes: Sequence[tuple[Push, Job | None]]) -> None:
+    def _tell(
+        self, event: type[JobQueueing | JobQueued | JobHeld | JobDiscarded], pushes: Sequence[tuple[Push, Job | None]]
+    ) -> None:
         if self._events.wants(event):
             for push, job in pushes:
                 self._events.emit(event(self.name, push.queue, job, push.payload, push.delay))

@@ -77,10 +77,11 @@ class Later:
         within = self._joined(queue, prepared)
         kept = _reserved(queue, prepared, within)
         if kept:
+            queue.tell_held(kept)
             since = self._clock.monotonic()
             self._transaction.when_over(
                 lambda: _push(queue, kept, passed=self._clock.monotonic() - since),
-                lambda: _cancel(queue, kept if within is None else ()),
+                lambda: _discard(queue, kept, joined=within is not None),
             )
         return [push.payload.id for push, _ in kept]
 
@@ -171,6 +172,12 @@ def _push(queue: Queue, prepared: Prepared, *, passed: float) -> None:
     run_all([*([lambda: queue.send(free)] if free else []), *locked])
 
 
+def _discard(queue: Queue, prepared: Prepared, *, joined: bool) -> None:
+    """Drop what waited; locks that were taken inside of the transaction are gone with it."""
+    _cancel(queue, () if joined else prepared)
+    queue.tell_held(prepared, over=True)
+
+
 def _cancel(queue: Queue, prepared: Prepared) -> None:
     """Give locks back. It is the end of something that went wrong already, so it raises nothing."""
     for push, _ in prepared:
@@ -205,7 +212,8 @@ class Transactions:
 
     def __init__(self) -> None:
         """Begin without sources; Django's connections are looked at without one."""
-        self._sources: list[Callable[[], object]] = []
+        self.sources: list[Callable[[], object]] = []
+        """They are asked in this order."""
 
     def add_source(self, source: Callable[[], object]) -> None:
         """Ask ``source()`` for the session in force, or None, when a push shall wait for whatever there is.
@@ -219,7 +227,7 @@ class Transactions:
                 f"got {given!r:.100}: pass a scoped_session, or lambda: my_session_variable.get(None)"
             )
             raise ConfigError(message)
-        self._sources.append(source)
+        self.sources.append(source)
 
     def way(self, after_commit: object, within: object, clock: Clock) -> Way:
         """Choose the way of a push; ``after_commit`` is True, False or a session.
@@ -241,7 +249,7 @@ class Transactions:
 
     def in_force(self) -> Transaction | None:
         """Give the first open transaction of the sources, in their order, and then of Django; None without one."""
-        for source in self._sources:
+        for source in self.sources:
             transaction = transaction_of(sessions.asked(source))
             if transaction is not None:
                 return transaction
