@@ -9,7 +9,16 @@ from qcore import current
 
 if TYPE_CHECKING:
     from qcore.app import App
-    from qcore.bus import bulk, dispatch, dispatch_if, dispatch_sync, dispatch_unless, push, route
+    from qcore.bus import (
+        bulk,
+        dispatch,
+        dispatch_after_response,
+        dispatch_if,
+        dispatch_sync,
+        dispatch_unless,
+        push,
+        route,
+    )
     from qcore.chains import PendingChain, chain
     from qcore.clock import Clock, SystemClock
     from qcore.closures import Closure, closure
@@ -39,6 +48,7 @@ if TYPE_CHECKING:
     from qcore.outcome import Done, Failed, Lost, Outcome, Released, Skipped
     from qcore.pending_batch import PendingBatch, batch
     from qcore.rate_limits import Limit, limiter
+    from qcore.response import after_response
     from qcore.worker import Stopped, Worker
 
 __version__ = "0.1.0"
@@ -80,12 +90,14 @@ __all__ = [
     "UnsupportedError",
     "Worker",
     "WorkerOptions",
+    "after_response",
     "batch",
     "bulk",
     "chain",
     "closure",
     "current_delivery",
     "dispatch",
+    "dispatch_after_response",
     "dispatch_if",
     "dispatch_sync",
     "dispatch_unless",
@@ -99,7 +111,16 @@ __all__ = [
 
 _MODULES = {
     "app": ("App",),
-    "bus": ("bulk", "dispatch", "dispatch_if", "dispatch_sync", "dispatch_unless", "push", "route"),
+    "bus": (
+        "bulk",
+        "dispatch",
+        "dispatch_after_response",
+        "dispatch_if",
+        "dispatch_sync",
+        "dispatch_unless",
+        "push",
+        "route",
+    ),
     "chains": ("PendingChain", "chain"),
     "clock": ("Clock", "SystemClock"),
     "closures": ("Closure", "closure"),
@@ -113,6 +134,7 @@ _MODULES = {
     "outcome": ("Done", "Failed", "Lost", "Outcome", "Released", "Skipped"),
     "pending_batch": ("PendingBatch", "batch"),
     "rate_limits": ("Limit", "limiter"),
+    "response": ("after_response",),
     "worker": ("Stopped", "Worker"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import event
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy.orm import Session, SessionTransaction
-
-logger = logging.getLogger("qcore")
 
 _KEY = "qcore.waits"
 
@@ -66,32 +63,17 @@ class SessionWaits:
         if waiting is None:
             return
         if not committed:
-            _roll_back(waiting)
+            for each in waiting:
+                each.rollback()
         elif transaction.nested:
-            self._waiting.setdefault(_around(transaction), []).extend(waiting)
+            assert transaction.parent is not None  # noqa: S101 - a savepoint has something around it
+            self._waiting.setdefault(transaction.parent, []).extend(waiting)
         else:
             run_all(each.commit for each in waiting)
-
-
-def _roll_back(waiting: list[_Waiting]) -> None:
-    for each in waiting:
-        try:
-            each.rollback()
-        except Exception:
-            logger.exception("a rollback was not followed up")
 
 
 def _innermost(session: Session) -> SessionTransaction:
     """Give the savepoint that a session is in, else its transaction."""
     transaction = session.get_nested_transaction() or session.get_transaction()
     assert transaction is not None  # noqa: S101 - asked while it is in one
-    return transaction
-
-
-def _around(savepoint: SessionTransaction) -> SessionTransaction:
-    """Give the savepoint or transaction that is around a savepoint."""
-    transaction = savepoint.parent
-    while transaction is not None and not transaction.nested and transaction.parent is not None:
-        transaction = transaction.parent
-    assert transaction is not None  # noqa: S101 - a savepoint has something around it
     return transaction

@@ -14,13 +14,12 @@ from qcore.codec import Codec
 from qcore.config import Config
 from qcore.connections import Connections
 from qcore.delivery import Tools
-from qcore.dispatched_batch import Batch, Batches
 from qcore.dispatcher import Dispatcher
 from qcore.errors import ConfigError, QcoreError
 from qcore.events import Events, EventType, Listener
 from qcore.failed_jobs import FailedJobs
-from qcore.injection import Provider
 from qcore.follow_up import FollowUps
+from qcore.injection import Provider
 from qcore.job_codec import JobCodec
 from qcore.limits import WorkerOptions
 from qcore.pipeline import Pipeline
@@ -39,13 +38,17 @@ from qcore.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from qcore.batches import BatchStore
+    from qcore.callbacks import Callback
     from qcore.chains import Linkable
     from qcore.connections import DriverRow
     from qcore.delivery import Delivery
+    from qcore.dispatched_batch import Batch, Batches
     from qcore.driver import Driver
     from qcore.failed import FailedStore
     from qcore.jobs import Job
     from qcore.layers import Layer
+    from qcore.pending_batch import PendingBatch
 
 
 class App(Dispatcher):
@@ -98,15 +101,6 @@ class App(Dispatcher):
         """
         return cls(Config.load())
 
-    def twin(self, config: Config, *, clock: Clock) -> App:
-        """Make an App of the same set-up on other connections: routes, hooks, middleware, listeners, what it provides.
-
-        It is a copy: what is said to one of the two afterwards the other does not hear.
-        """
-        other = App(config, clock=clock, drivers=self.drivers)
-        self.equip(other)
-        return other
-
     def equip(self, other: Dispatcher) -> None:
         """Give another App what was said to this one; from then on neither hears what is said to the other."""
         super().equip(other)
@@ -140,6 +134,17 @@ class App(Dispatcher):
         :raises JobDefinitionError: for what cannot be a link; says what to write instead.
         """
         return PendingChain(listed(jobs), lambda: self)
+
+    def batch(
+        self, members: object = (), *, name: str = "", allow_failures: bool | Callback | Iterable[Callback] = False
+    ) -> PendingBatch:
+        """Make a batch of jobs, functions and chains that is dispatched to this App; see ``qcore.batch``.
+
+        :raises JobDefinitionError: for what cannot be a member; says what to write instead.
+        """
+        from qcore.pending_batch import PendingBatch
+
+        return PendingBatch(members, name=name, app=lambda: self).allow_failures(allow_failures)
 
     def extend_chain(self, delivery: Delivery, jobs: tuple[object, ...], *, at_end: bool) -> None:
         """Add links to what follows a running job: see ``Job.append_to_chain``."""
@@ -235,8 +240,17 @@ class App(Dispatcher):
     @property
     def batches(self) -> Batches:
         """The batches: find, list, prune."""
+        from qcore.dispatched_batch import Batches  # few processes ask for them
+
         names = (self.config.default, *self.config.connections)
         return Batches(self, names, self.connections.batch_store)
+
+    def batch_store(self, connection: str) -> BatchStore:
+        """Give the store of the batches of a connection.
+
+        :raises UnsupportedError: when its driver cannot have batches.
+        """
+        return self.batches.store(connection)
 
     def find_batch(self, batch_id: str, *, connection: str | None = None) -> Batch | None:
         """Look a batch up by its id; without a ``connection`` on the default one, and then on the others."""
@@ -256,7 +270,7 @@ class App(Dispatcher):
             current.active.reset(token)
 
     def _queue(self, name: str, driver: Driver) -> Queue:
-        return Queue(
+        queue = Queue(
             name,
             driver,
             default_queue=self.connections.queue(name),
@@ -266,6 +280,8 @@ class App(Dispatcher):
             hooks=self.hooks,
             locks=self._locks(name, driver),
         )
+        queue.after_commit = self.connections.waits_for_commits(name)
+        return queue
 
     def _sync_queue(self, name: str, driver: SyncDriver) -> Queue:
         queue = self._queue(name, driver)
@@ -290,7 +306,11 @@ class App(Dispatcher):
             driver=driver,
             codec=self.job_codec,
             tools=Tools(
-                self.clock, self.events, lambda: self.connections.store, self.limiters, in_place=defaults.errors_are_final
+                self.clock,
+                self.events,
+                lambda: self.connections.store,
+                self.limiters,
+                in_place=defaults.errors_are_final,
             ),
             pipeline=Pipeline(
                 self.middleware,
@@ -316,7 +336,7 @@ class App(Dispatcher):
             clock=self.clock,
             events=self.events,
             redactor=self.redactor,
-            push_elsewhere=lambda connection, push: self.connection(connection).send([(push, None)]),
+            push_elsewhere=lambda connection, push: self.connection(connection).send([(push, None)], quietly=True),
             batches=lambda: self.connections.batch_store(name),
         )
 

@@ -89,6 +89,8 @@ class MemberWriter:
             self._place["queue"] = record.queue
         self._call = replace(call, **self._place)
         self._of_class: dict[type[Job], JobOptions] = {}
+        self.after_commit: object | None = None
+        """What the members written until now say about waiting for a commit; None when none of them waits."""
 
     def all(self, items: Iterable[Item]) -> Iterator[Member]:
         """Write members; those that a hook or the job itself drops are left out.
@@ -105,7 +107,14 @@ class MemberWriter:
         # A delay is for the first link: the others follow at once.
         forced, wide = replace(self._call, delay=None), JobOptions(delay=self._call.delay)
         written = pending.written(self._app, wide=wide, forced=forced, fields=self._fields)
-        return None if written is None else written.chain
+        if written is None or written.head is None:
+            return None
+        self._note(self._app.complete(written.head, written.options).after_commit)
+        return written.chain
+
+    def _note(self, after_commit: object) -> None:
+        if after_commit is not None and after_commit is not False:
+            self.after_commit = after_commit
 
     def pushed_later(self, chain: Chain) -> Member:
         """Make a member of a chain that was written, now that its time has come."""
@@ -120,7 +129,7 @@ class MemberWriter:
             chain = self.chain(item)
             return None if chain is None else self.pushed_later(chain)
         job, given = (item.job, item.options) if isinstance(item, Prepared) else (item, UNSET)
-        # A member is counted, so it is pushed whoever holds its lock: whether it runs is found out when it is delivered.
+        # A member is counted, so it is pushed whoever holds its lock: whether it runs is seen when it is delivered.
         push = self._queue.prepare(job, self._options(job, given), fields=self._fields, rule=LockRule.SHARE)
         return None if push is None else Member(push, job, (push.payload.id,))
 
@@ -130,6 +139,7 @@ class MemberWriter:
         found = self._of_class.get(type(job)) if plain else None
         if found is None:
             found = self._app.complete(job, self._call.over(given))
+            self._note(found.after_commit)
             if plain:
                 self._of_class[type(job)] = found
         return found

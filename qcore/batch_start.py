@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qcore.batch_members import push_members
 from qcore.dispatched_batch import Batch
-from qcore.errors import DriverError
+from qcore.errors import DriverError, QcoreError
 from qcore.events import BatchDispatched, BatchFinished
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ def start(
     try:
         for callback in before:
             callback(batch)
+            if store.find(record.id) is None:
+                name = getattr(callback, "__qualname__", repr(callback))
+                raise QcoreError(f"before({name}) deleted the batch, so that nothing was pushed: raise an error instead")
         for pushed in push_members(app.connection(record.connection), store, record.id, members):
             tell(pushed)
     except BaseException as error:
@@ -62,11 +65,16 @@ def close(app: Dispatcher, store: BatchStore, record: BatchRecord) -> Batch:
     """Let a batch finish from now on, and tell so."""
     at = app.clock.now()
     closed = store.close(record.id, at) or record
+    tell_of_start(app, closed, at)
+    return Batch(app, store, closed)
+
+
+def tell_of_start(app: Dispatcher, closed: BatchRecord, at: float) -> None:
+    """Tell that a batch was dispatched, and that it is finished, if that happened with it."""
     if app.events.wants(BatchDispatched):
         app.events.emit(BatchDispatched(closed))
     if closed.finished_at == at and app.events.wants(BatchFinished):
         app.events.emit(BatchFinished(closed))
-    return Batch(app, store, closed)
 
 
 def _undo(app: Dispatcher, store: BatchStore, record: BatchRecord, pushed: int) -> None:

@@ -46,12 +46,15 @@ class BatchRecord(NamedTuple):
     """True until all members that it was dispatched with are there: before that it cannot be finished."""
     cancelled_at: float | None = None
     cancelled_by: str = ""
-    """``failure`` when a failed member cancelled it, ``request`` when somebody did."""
+    """``failure`` when a failed member cancelled it, ``request`` when somebody did, ``link`` when it was given up."""
     finished_at: float | None = None
     failure: str = ""
     """The first failure of a member, written by ``links.failure``."""
     fired: str = ""
-    """What was pushed already, a letter each: c(atch), t(hen), f(inally), the chain's n(ext link), its (c)a(tch)."""
+    """What was pushed already, a letter each: c(atch), t(hen), f(inally), the chain's n(ext link), (c)a(tch), b(roken).
+
+    And a g when it was given up: the chain heard of that by other means.
+    """
 
     @property
     def done(self) -> int:
@@ -107,6 +110,12 @@ class BatchStore(Protocol):
         None when there is no such batch. Saying it again changes nothing.
         """
 
+    def give_up(self, batch_id: str, at: float) -> bool:
+        """Close and cancel a batch that cannot be filled; its chain hears nothing from it. False when it was closed."""
+
+    def reopen(self, batch_id: str) -> bool:
+        """Take back that a batch was given up, so that it can be filled; False when it was not."""
+
     def find(self, batch_id: str) -> BatchRecord | None:
         """Look one up."""
 
@@ -119,8 +128,11 @@ class BatchStore(Protocol):
     def cancel(self, batch_id: str, at: float) -> bool:
         """Cancel a batch; False when there is none, or it is finished or cancelled already."""
 
-    def revive(self, batch_id: str) -> bool:
-        """Take back the cancellation that a failed member brought about; False when there was none."""
+    def revive(self, batch_id: str, members: Sequence[str]) -> bool:
+        """Let members wait that failed, or were dropped, because they will be pushed anew; False when none of them had.
+
+        The batch is not finished then, and a cancellation that a failed member brought about is taken back.
+        """
 
     def forget(self, batch_id: str) -> bool:
         """Drop a batch and what is known of its members; their payloads stay."""
@@ -157,11 +169,9 @@ def after_step(record: BatchRecord, states: Mapping[str, State], step: BatchStep
     ``states`` are those of the step's member and of the members it drops; one without a state is no member.
     """
     old = states.get(step.member)
-    if old is None or old is State.DONE:
+    if old is None or old is State.DONE or old is step.state:
         return None
     options = links.batch_options(record.options)
-    if old is step.state:
-        return _failed_again(record, options, step)
     changes = {member: State.DROPPED for member in step.dropped if states.get(member) is State.PENDING}
     changes[step.member] = step.state
     dropped = len(changes) - 1
@@ -175,6 +185,8 @@ def after_step(record: BatchRecord, states: Mapping[str, State], step: BatchStep
         due += [_Due("progress", each, f"{step.member}:{step.state.value}") for each in options["progress"]]
     if step.state is State.FAILED:
         counted = _count_failure(counted, options, step, due)
+    elif counted.failed == 0:
+        counted = _not_cancelled(counted, "failure")
     return _finished(Counted(counted, changes, ()), options, step.at, due)
 
 
@@ -185,6 +197,44 @@ def after_closing(record: BatchRecord, at: float) -> Counted | None:
     return _finished(Counted(record._replace(adding=False), {}, ()), links.batch_options(record.options), at, [])
 
 
+def after_retry(record: BatchRecord, states: Mapping[str, State], members: Iterable[str]) -> Counted | None:
+    """Let members wait that failed or were dropped; None when it changes nothing. ``states`` are those of them."""
+    old = {each: its for each in members if (its := states.get(each)) in {State.FAILED, State.DROPPED}}
+    if not old:
+        return None
+    failed = sum(its is State.FAILED for its in old.values())
+    revived = _not_cancelled(record, "failure")._replace(
+        pending=record.pending + len(old),
+        failed=record.failed - failed,
+        dropped=record.dropped - (len(old) - failed),
+        finished_at=None,
+        fired=record.fired.replace("b", ""),
+    )
+    return Counted(revived, dict.fromkeys(old, State.PENDING), ())
+
+
+def after_giving_up(record: BatchRecord, at: float) -> Counted | None:
+    """Close and cancel a batch that cannot be filled. None when it was closed."""
+    if not record.adding:
+        return None
+    given_up = record._replace(adding=False, fired=record.fired + "g")
+    if record.cancelled_at is None:
+        given_up = given_up._replace(cancelled_at=at, cancelled_by="link")
+    return _finished(Counted(given_up, {}, ()), links.batch_options(record.options), at, [])
+
+
+def after_reopening(record: BatchRecord) -> Counted | None:
+    """Take back that a batch was given up. None when it was not."""
+    if "g" not in record.fired:
+        return None
+    opened = _not_cancelled(record, "link")._replace(adding=True, finished_at=None)
+    return Counted(opened._replace(fired=record.fired.replace("g", "")), {}, ())
+
+
+def _not_cancelled(record: BatchRecord, by: str) -> BatchRecord:
+    return record._replace(cancelled_at=None, cancelled_by="") if record.cancelled_by == by else record
+
+
 def after_adding(record: BatchRecord, members: Iterable[str], known: Container[str]) -> tuple[BatchRecord, list[str]]:
     """Count new members; gives the record and those that were not known before."""
     fresh = [member for member in dict.fromkeys(members) if member not in known]
@@ -192,13 +242,6 @@ def after_adding(record: BatchRecord, members: Iterable[str], known: Container[s
         return record, fresh
     count = len(fresh)
     return record._replace(total=record.total + count, pending=record.pending + count, finished_at=None), fresh
-
-
-def _failed_again(record: BatchRecord, options: BatchOptions, step: BatchStep) -> Counted | None:
-    """Cancel a batch once more that was revived; everything else was done when the member failed for the first time."""
-    if step.state is not State.FAILED or options["allowFailures"] or record.cancelled_at is not None:
-        return None
-    return Counted(record._replace(cancelled_at=step.at, cancelled_by="failure"), {}, ())
 
 
 def _count_failure(record: BatchRecord, options: BatchOptions, step: BatchStep, due: list[_Due]) -> BatchRecord:
@@ -218,7 +261,7 @@ def _finished(counted: Counted, options: BatchOptions, at: float, due: list[_Due
     follow: tuple[Push, ...] = ()
     if record.pending == 0 and not record.adding:
         record = record._replace(finished_at=at)
-        if record.done == record.total and record.cancelled_at is None and "t" not in record.fired:
+        if record.done == record.total and record.cancelled_at is None and not {"t", "g"} & set(record.fired):
             due += [_Due("then", each) for each in options["then"]]
             record = record._replace(fired=record.fired + "t")
         if "f" not in record.fired:
@@ -234,9 +277,11 @@ def _finished(counted: Counted, options: BatchOptions, at: float, due: list[_Due
 def _chain_of(record: BatchRecord, options: BatchOptions, at: float) -> tuple[BatchRecord, tuple[Push, ...]]:
     """Let the chain that the batch is a link of go on, or hear of the failure; after a retry it may still go on."""
     may_go_on = record.cancelled_at is None and (options["allowFailures"] or record.done == record.total)
-    letter = "n" if may_go_on else "a"
-    if options["chain"] is None or letter in record.fired:
+    chain, fired = options["chain"], "n" if may_go_on else "ab"
+    if chain is None or "g" in record.fired or set(fired) <= set(record.fired):
         return record, ()
+    if not may_go_on and "a" in record.fired:  # after a retry: what follows is dropped again, and nobody told again
+        chain, fired = {**chain, "catch": []}, "b"
     told = "" if options["allowFailures"] else record.failure
-    follow = links.after_batch(options["chain"], at, cancelled=not may_go_on, told=told, salt=record.id)
-    return record._replace(fired=record.fired + letter), follow
+    follow = links.after_batch(chain, at, cancelled=not may_go_on, told=told, salt=record.id)
+    return record._replace(fired=record.fired + fired), follow

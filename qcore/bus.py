@@ -41,6 +41,16 @@ def dispatch_sync(job: Dispatchable) -> str | None:
     return current.app().dispatch_sync(job)
 
 
+def dispatch_after_response(job: Dispatchable) -> str | None:
+    """Run a job in this process when the response has gone, and give its id; see ``after_response``.
+
+    Without a response to wait for it runs at once, like ``dispatch_sync``.
+
+    :raises PayloadError: when its state cannot be written.
+    """
+    return current.app().dispatch_after_response(job)
+
+
 def bulk(jobs: Iterable[Dispatchable], **options: Any) -> list[str]:
     """Push many jobs, each connection's in one step where its driver can; give their ids.
 

@@ -1,7 +1,8 @@
 """Callbacks of chains and batches: jobs that run when others have ended, and hear what became of them.
 
 A callback is a job, which runs as it is, or a function, which is called with as much as it asks for: of a chain the
-error and the failed job; of a batch the batch, then the error and the failed job if there are.
+error and the failed job; of a batch the batch, then the error and the failed job if there are. Parameters with such names
+get just that, others by their place.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import inspect
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qcore import payload
+from qcore.callback_arguments import placed
 from qcore.closure_pickle import Function
 from qcore.closures import Closure
-from qcore.errors import ConfigError, JobDefinitionError, PayloadError, StoredError
+from qcore.errors import JobDefinitionError, StoredError
 from qcore.function_job import FunctionCall, FunctionJob
 from qcore.injection import parameters
 from qcore.jobs import Job, Prepared
@@ -85,26 +87,26 @@ def _as_job(given: object, takes: int, provider: Provider) -> Job | Prepared:
     raise JobDefinitionError(message)
 
 
-def arguments(delivery: Delivery, *, codec: JobCodec) -> tuple[object, ...]:
+def arguments(delivery: Delivery, *, codec: JobCodec) -> dict[str, object]:
     """Give what a callback is called with. A failed job that cannot be restored here is None."""
     callback: dict[str, Any] = delivery.body.raw["callback"] if delivery.body is not None else {}
-    given: list[object] = []
+    given: dict[str, object] = {}
     if "batch" in callback:
-        given.append(delivery.batch())
+        given["batch"] = delivery.batch()
     if "failure" in callback:
         failure = callback["failure"]
-        given.append(StoredError(failure["type"], failure["message"], failure["traceback"]))
-        given.append(_restored(failure["body"], codec))
-    return tuple(given)
+        given["error"] = StoredError(failure["type"], failure["message"], failure["traceback"])
+        given["job"] = _restored(failure["body"], codec)
+    return given
 
 
-def completed(job: Job, given: Callable[[], tuple[object, ...]], provider: Provider) -> Job:
+def completed(job: Job, given: Callable[[], dict[str, object]], provider: Provider) -> Job:
     """Make a callback know what it is called with, if it asks for anything."""
     if isinstance(job, Closure):
-        return job.passing(*given())
+        return job.passing(given())
     if isinstance(job, FunctionCall) and (names := _asked(job, provider)):
         # One that is there for less than it asks for is told by Python itself what is missing.
-        return type(job)({**job.arguments, **dict(zip(names, given(), strict=False))})
+        return type(job)({**job.arguments, **placed(names, given())})
     return job
 
 
@@ -131,5 +133,5 @@ def _asked(call: FunctionCall, provider: Provider) -> list[str]:
 def _restored(body: str, codec: JobCodec) -> Job | None:
     try:
         return codec.restored(payload.decode(body.encode(), codec.codec))
-    except (PayloadError, ConfigError):
+    except Exception:  # noqa: BLE001 - a class that is gone, a key, an extra, code of the user: the callback runs anyway
         return None

@@ -14,6 +14,7 @@ from qcore.errors import JobDefinitionError, PayloadError
 from qcore.jobs import Job, Prepared
 from qcore.options import UNSET, Delay, JobOptions, Name, job_options
 from qcore.queue import new_id
+from qcore.response import current_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from qcore.delivery import Delivery
     from qcore.dispatcher import Dispatcher
     from qcore.links import Chain, Link
+    from qcore.response import Response
 
 
 @runtime_checkable
@@ -37,7 +39,7 @@ Linkable = Job | Prepared | Function | AsLink | bool | int | str | None
 Item = Job | Prepared | AsLink
 """What links are written from."""
 
-_OPTIONS = ("delay", "queue", "connection")
+_OPTIONS = ("delay", "queue", "connection", "after_commit", "within")
 
 
 class Written(NamedTuple):
@@ -49,6 +51,8 @@ class Written(NamedTuple):
     """The ids of all links, in their order."""
     head: Job | None
     """The job of the first link, for those who listen to pushes."""
+    options: JobOptions = UNSET
+    """What was said for the first link alone."""
 
 
 def chain(*jobs: Linkable | Iterable[Linkable]) -> PendingChain:
@@ -111,26 +115,39 @@ class PendingChain:
         """Push the first link, which carries the others, and give its id.
 
         None when nothing was pushed on purpose: a hook dropped every link, or the first one is unique and there
-        already. ``delay``, ``queue`` and ``connection`` can be given here as well.
+        already. ``delay``, ``queue``, ``connection``, ``after_commit`` and ``within`` can be given here as well.
 
         :raises JobDefinitionError: when it has no links, or a callback cannot be stored.
         :raises PayloadError: when a link cannot be written, or all together are too long. Nothing is pushed then.
         """
+        return self._dispatch(options)
+
+    def dispatch_after_response(self, **options: Any) -> str | None:
+        """Push the first link to its queue when the response has gone; at once when there is no response.
+
+        :raises JobDefinitionError, PayloadError: see ``dispatch``.
+        """
+        return self._dispatch(options, current_response())
+
+    def _dispatch(self, options: dict[str, Any], response: Response | None = None) -> str | None:
         if unknown := sorted(options.keys() - set(_OPTIONS)):
             message = f"{', '.join(unknown)}: of a chain {', '.join(_OPTIONS)} can be said; say others of its links"
             raise JobDefinitionError(message)
         with self._app().taking(self._items) as app:
-            return self._dispatched(app, job_options(**options))
+            return self._pushed(app, job_options(**options), response)
 
-    def _dispatched(self, app: Dispatcher, wide: JobOptions) -> str | None:
-        written = self.written(app, wide=wide)
+    def _pushed(self, app: Dispatcher, call: JobOptions, response: Response | None) -> str | None:
+        written = self.written(app, wide=call)
         if written is None:
             return None
+        assert written.head is not None  # noqa: S101 - what was written has a first link
         first = links.following(written.chain, app.clock.now(), LockRule.REFUSE)
         assert first is not None  # noqa: S101 - what was written has links
         connection, push = first
         _check_size(len(push.payload.body), len(written.ids), app)
-        return push.payload.id if app.connection(connection).send([(push, written.head)]) else None
+        own = app.complete(written.head, call.over(written.options))
+        side = app.side(app.connection(connection), own, response)
+        return push.payload.id if side.send([(push, written.head)]) else None
 
     def dispatch_if(self, condition: object, **options: Any) -> str | None:
         """Dispatch when the condition holds; a callable condition is asked with the chain."""
@@ -175,7 +192,7 @@ class PendingChain:
     def _written(
         self, app: Dispatcher, wide: JobOptions, forced: JobOptions, fields: Mapping[str, Any] | None
     ) -> Written | None:
-        chain_id, head = new_id(), None
+        chain_id, head, own = new_id(), None, UNSET
         found: list[Link] = []
         ids: list[str] = []
         after_head = JobOptions(queue=wide.queue, connection=wide.connection)
@@ -185,7 +202,8 @@ class PendingChain:
             job = _as_job(app, item, forced.over(wide))
             link = app.link(job, after_head if found else wide, forced=forced, job_id=job_id, fields=fields)
             if link is not None:
-                head = head if found else _bare(job)
+                if not found:
+                    head, own = _bare(job), job.options if isinstance(job, Prepared) else UNSET
                 found.append(link)
                 ids.append(job_id)
         if not found:
@@ -196,7 +214,7 @@ class PendingChain:
             for index, each in enumerate(self._catch)
         ]
         held = [link for link in caught if link is not None]
-        return Written(_chain(chain_id, links.joined(found), held, place.connection, place.queue), ids, head)
+        return Written(_chain(chain_id, links.joined(found), held, place.connection, place.queue), ids, head, own)
 
     def _with(self, options: JobOptions) -> Self:
         self._options = options.over(self._options)

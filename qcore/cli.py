@@ -29,6 +29,11 @@ COMMANDS = {
     "forget": "Drop a failed job.",
     "flush": "Drop all failed jobs, or the old ones.",
     "prune-failed": "Drop the failed jobs of some time ago.",
+    "batches": "List the batches.",
+    "batch": "Show one batch.",
+    "retry-batch": "Push the failed members of batches anew.",
+    "cancel-batch": "Cancel batches.",
+    "prune-batches": "Drop the batches of some time ago.",
     "make-job": "Write the file of a new job.",
     "make-key": "Make a key for encrypted jobs and closures.",
     "db": "Make the tables of a database.",
@@ -49,7 +54,9 @@ class Qcore(click.Group):
         :raises click.UsageError: lists the commands that exist.
         """
         if cmd_name not in COMMANDS:
-            raise click.UsageError(f"there is no command {cmd_name!r}; there are {', '.join(COMMANDS)}", ctx)
+            raise click.UsageError(
+                f"there is no command {cmd_name!r}{_nearest(cmd_name)}; there are {', '.join(COMMANDS)}", ctx
+            )
         module = importlib.import_module(f"qcore.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
@@ -65,6 +72,13 @@ class Qcore(click.Group):
         project = Project()
         options = {**extra, "prog_name": "qcore", "standalone_mode": False, "obj": project}
         sys.exit(exit_code(partial(super().main, *args, **options), project))
+
+
+def _nearest(name: str) -> str:
+    import difflib  # only a failing look-up needs it
+
+    close = difflib.get_close_matches(name, COMMANDS, n=2)
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 @click.command(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -100,8 +101,7 @@ def _unpicklable(function: Function) -> Iterator[str]:
 
 def _cloudpickle() -> ModuleType:
     try:
-        import cloudpickle
+        return import_module("cloudpickle")
     except ImportError as error:
         message = "closures need the package cloudpickle: pip install 'qcore-queue[closures]'"
         raise MissingExtraError(message) from error
-    return cloudpickle

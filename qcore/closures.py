@@ -8,6 +8,7 @@ import sys
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Self, final
 
+from qcore.callback_arguments import placed
 from qcore.closure_pickle import Function, Functions, dumped, loaded
 from qcore.errors import JobDefinitionError, PayloadError
 from qcore.function_job import FunctionJob
@@ -16,7 +17,7 @@ from qcore.options import JobOptions, checked_name, said
 from qcore.sealing import Seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from qcore.sealing import Keys
 
@@ -36,9 +37,9 @@ def as_job(given: object) -> Job | Prepared:
     if isinstance(given, Job | Prepared):
         return given
     if isinstance(given, FunctionJob):
-        hint = ": write f.job(...)"
+        hint = f": write {given.job_class.__name__}.job(...)"
     elif isinstance(given, type) and issubclass(given, Job):
-        hint = ": make an instance"
+        hint = f": make an instance: {given.__name__}(...)"
     elif inspect.isfunction(given):
         return Closure(given)
     else:
@@ -73,7 +74,7 @@ class Closure(Job, name="qcore:closure"):
     """What was restored; empty for a job that was made here."""
     _unreadable = False
     """True when it could not be unpickled: nobody knows its callbacks then."""
-    _passed: tuple[object, ...] = ()
+    _passed: Mapping[str, object] | None = None
     """What the function is called with in place of this job."""
 
     def __init__(
@@ -107,14 +108,17 @@ class Closure(Job, name="qcore:closure"):
         self._functions, self._pickled = Functions(function, (*callbacks, checked)), b""
         return self
 
-    def passing(self, *arguments: object) -> Self:
-        """Call the function with as many of these as it asks for, and not with this job."""
-        self._passed = arguments
+    def passing(self, given: Mapping[str, object]) -> Self:
+        """Call the function with as much of this as it asks for, and not with this job."""
+        self._passed = given
         return self
 
     def handle(self) -> object:
         """Call the function."""
-        return _called(self._loaded().function, *(self._passed or (self,)))
+        function = self._loaded().function
+        if self._passed is None:
+            return _called(function, self)
+        return function(*placed([each.name for each in _required(function)], self._passed).values())
 
     def failed(self, error: BaseException) -> Any:  # noqa: ANN401 - it is awaited if it can be
         """Call the callbacks, one after the other."""

@@ -30,7 +30,8 @@ _TABLES = {
 }  # fmt: skip
 _NAMES = ("default", "failed", "store")
 _SCALARS = (*_NAMES, "imports", "keys")
-_CONNECTION_KEYS = ("driver", "queue", "retry_after", "url", "synchronous")
+_CONNECTION_KEYS = ("driver", "queue", "after_commit", "retry_after", "url", "synchronous")
+_FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _NUMBERS = (
     "retry_after",
     "max_bytes",
@@ -155,7 +156,21 @@ def _read(folder: Path, environ: Mapping[str, str]) -> tuple[Path, str, dict[str
             return place, "qcore.toml", _section(place / "qcore.toml")
         if (place / "pyproject.toml").is_file():
             return place, "pyproject.toml", _section(place / "pyproject.toml")
-    return folder.resolve(), "the defaults", {}
+    return _with_a_queue(folder.resolve()), "the defaults", {}
+
+
+def _with_a_queue(folder: Path) -> Path:
+    """Give the nearest folder, here or above, in which the default queue was made already; else this one.
+
+    That of a home folder is for commands in that very folder, and not for every project below.
+    """
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises where there is none
+    for place in (folder, *folder.parents):
+        if (place / ".qcore").is_dir() and (place == folder or place != home):
+            return place
+        if place == home:
+            break
+    return folder
 
 
 def _section(path: Path) -> dict[str, Any]:
@@ -191,6 +206,8 @@ def _set_from_variable(found: dict[str, Any], variable: str, value: str, setting
     name = variable.removeprefix("QCORE_").lower()
     if name in ("connection", "default"):
         found["default"] = value
+    elif name == "keys":
+        found[name] = Keys(value, source=variable)
     elif name in _SCALARS:
         found[name] = value
     elif name.startswith("connections_"):
@@ -225,7 +242,9 @@ def _table(value: object) -> Mapping[str, Any]:
 
 
 def _value(key: str, text: str) -> str | int | float:
-    """Read a number where one is expected; what is none is refused by those who know what it is for."""
+    """Read a number or flag where one is expected; what is none is refused by those who know what it is for."""
+    if key == "after_commit":
+        return _FLAGS.get(text.lower(), text)
     for kind in (int, float) if key in _NUMBERS else ():
         try:
             return kind(text)

@@ -128,6 +128,11 @@ class Connections:
             self._batches[name] = None if make is None else make(self, name)
         return self._batches[name]
 
+    def waits_for_commits(self, name: str) -> bool:
+        """Tell whether pushes wait for the commit of an open transaction, unless they say otherwise."""
+        waits: bool = self.settings(name).get("after_commit", False)
+        return waits
+
     def queue(self, name: str) -> str:
         """Give the queue of jobs that name none."""
         queue: str = self.settings(name).get("queue", "default")
@@ -192,7 +197,7 @@ class Connections:
                 f"there are {known}"
             )
             raise ConfigError(message)
-        allowed = ("driver", "queue", *row.keys)
+        allowed = ("driver", "queue", *row.keys, "after_commit")
         unknown = sorted(set(settings) - set(allowed))
         if unknown:
             message = (
@@ -229,7 +234,12 @@ def _wrong_queue(value: object) -> str | None:
     return None
 
 
+def _wrong_flag(value: object) -> str | None:
+    return None if isinstance(value, bool) else "is true or false"
+
+
 _CHECKS: dict[str, Callable[[object], str | None]] = {
+    "after_commit": _wrong_flag,
     "queue": _wrong_queue,
     "retry_after": _wrong_seconds,
     "url": _wrong_text,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from qcore import current
 from qcore.errors import ManuallyFailedError, NotRunningError
-from qcore.events import JobBlocked
 from qcore.options import Delay, seconds_until
 
 if TYPE_CHECKING:
@@ -167,6 +166,8 @@ class Delivery:
             self.release(delay)
             self.counted = False
         self.blocked_by = by if isinstance(by, str) else type(by).__name__
+        from qcore.events import JobBlocked  # 10 ms that code which only dispatches does not pay
+
         if self.tools.events.wants(JobBlocked):
             self.tools.events.emit(JobBlocked(self, self.blocked_by, self.release_delay))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Self
 
-from qcore import current
+from qcore import current, links
 from qcore.batch_members import MemberWriter, items_of, prepared, push_members
 from qcore.batches import State
 from qcore.errors import ConfigError, UnsupportedError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from qcore.failed_jobs import Retried
 
 _ALL = 100
+_MOST = 100_000
+"""Batches that are looked through for those inside another one."""
 HOUR = 3600.0
 
 
@@ -174,13 +176,24 @@ class Batch:
         """Give the ids of the members that failed, in the order in which they were added."""
         return self._store.members(self.id, State.FAILED)
 
+    def causes(self) -> list[str]:
+        """Give the ids of the failed jobs because of which members failed: these, or members of batches inside."""
+        failed = self.failed_ids()
+        if all(self._app.failed.find(each) for each in failed):
+            return failed
+        inside = {first: batch for first, batch in self._app.batches.inside(self.id) if first in failed}
+        found = [inside[each].causes() if each in inside else [each] for each in failed]
+        return [each for ids in found for each in ids]
+
     def retry(self) -> Retried:
         """Push the members that failed anew; when a failure had cancelled the batch, that is taken back.
+
+        In place of a member that failed because a batch before it in its chain did, what failed in that is pushed.
 
         :raises ConfigError: when one of them cannot be pushed; the others are pushed before it is said.
         """
         try:
-            return self._app.failed.retry(self.failed_ids())
+            return self._app.failed.retry(self.causes())
         finally:
             self._look_again()
 
@@ -198,6 +211,10 @@ class Batch:
     def __repr__(self) -> str:
         """Show how far it is."""
         return f"<Batch {self.name or self.id}: {self.state}, {self.processed} of {self.total}, {self.failed} failed>"
+
+
+def _is_age(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < math.inf
 
 
 _SHOWN = (
@@ -254,7 +271,13 @@ class Batches:
         return store
 
     def find(self, batch_id: str, *, connection: str | None = None) -> Batch | None:
-        """Look a batch up; without a ``connection`` on the default one, and then on the others."""
+        """Look a batch up; without a ``connection`` on the default one, and then on the others.
+
+        :raises ConfigError: for an id that is no text.
+        """
+        given: object = batch_id
+        if not isinstance(given, str):
+            raise ConfigError(f"the id of a batch is a text, got {given!r:.200}")
         for store in self._everywhere() if connection is None else [self.store(connection)]:
             record = store.find(batch_id)
             if record is not None:
@@ -262,7 +285,13 @@ class Batches:
         return None
 
     def list(self, *, connection: str | None = None, limit: int = 100) -> list[Batch]:
-        """Give the batches of a connection, the newest first."""
+        """Give the batches of a connection, the newest first.
+
+        :raises ConfigError: when ``limit`` is no such number.
+        """
+        given: object = limit
+        if not isinstance(given, int) or isinstance(given, bool) or given < 0:
+            raise ConfigError(f"limit is a whole number, 0 or more, got {given!r:.200}")
         store = self.store(connection)
         return [Batch(self._app, store, record) for record in store.listed(limit=limit)]
 
@@ -283,20 +312,27 @@ class Batches:
         """
         now = self._app.clock.now()
         ages = {"finished": hours, "unfinished": unfinished, "cancelled": cancelled}
-        for name, age in ages.items():
-            if age is not None and not 0 <= age < math.inf:
-                raise ConfigError(f"{name} is a number of hours, 0 or more, got {age!r}")
+        for name, age in (("hours", hours), ("unfinished", unfinished), ("cancelled", cancelled)):
+            if age is not None and not _is_age(age):
+                raise ConfigError(f"{name} is a number of hours, 0 or more, got {age!r:.200}")
         before = {name: now - age * HOUR for name, age in ages.items() if age is not None}
         return self.store(connection).prune(**before)
 
+    def inside(self, batch_id: str) -> Iterator[tuple[str, Batch]]:
+        """Give batches that are links of chains in a batch, each with the member that waits for it."""
+        for store in self._everywhere():
+            for record in store.listed(limit=_MOST):
+                chain = links.batch_options(record.options)["chain"] if batch_id in record.options else None
+                outer = None if chain is None else chain.get("outer")
+                if outer is not None and outer["batch"] == batch_id:
+                    yield outer["members"][0], Batch(self._app, store, record)
+
     def _everywhere(self) -> Iterator[BatchStore]:
-        """Give each store once, but for files that are not there: looking shall not make them."""
-        homes: list[object] = []
+        """Give all stores but those in files that are not there: looking shall not make them."""
         for name in self._names:
             store = self._store_of(name)
-            if store is None or any(store.home is home for home in homes):
+            if store is None:
                 continue
-            homes.append(store.home)
             path = getattr(store.home, "path", None)
             if path is None or path.exists():
                 yield store

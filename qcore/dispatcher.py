@@ -5,19 +5,20 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from qcore.after_response import current_response
 from qcore.closures import Dispatchable, as_job
 from qcore.errors import JobDefinitionError
 from qcore.handlers import HandlerCall, call_of, options_of
 from qcore.jobs import Job, Prepared
 from qcore.options import UNSET, JobOptions, Name, checked_name, job_options, said
 from qcore.queue import Hooks
-from qcore.rate_limits import checked_limiter, found
-from qcore.transactions import Transactions, after
+from qcore.rate_limits import AsksLimiter, checked_limiter, found
+from qcore.response import current_response
+from qcore.transactions import Later, Transactions, both
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from qcore.batches import BatchStore
     from qcore.clock import Clock
     from qcore.codec import Codec
     from qcore.driver import Push
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from qcore.links import Link
     from qcore.queue import Queue
     from qcore.rate_limits import Limiter
-    from qcore.transactions import Way
+    from qcore.response import Response
+    from qcore.transactions import PushSide, Transaction
 
 
 class Dispatcher:
@@ -71,12 +73,19 @@ class Dispatcher:
         """Give a connection that runs in the caller what it is given."""
         raise NotImplementedError
 
+    def batch_store(self, connection: str) -> BatchStore:
+        """Give the store of the batches of a connection.
+
+        :raises UnsupportedError: when its driver cannot have batches.
+        """
+        raise NotImplementedError
+
     @property
     def failed(self) -> FailedJobs:
         """The failed jobs."""
         raise NotImplementedError
 
-    def push(self, job: Job, options: JobOptions = UNSET) -> str | None:
+    def push(self, job: Dispatchable, options: JobOptions = UNSET) -> str | None:
         """Push a job; what ``job.dispatch()`` comes down to.
 
         :raises PayloadError: when its state cannot be written; nothing is pushed then.
@@ -87,16 +96,24 @@ class Dispatcher:
         queue = self.connection(options.connection)
         if options.after_commit is None and options.within is None and not queue.after_commit:
             return queue.push(job, options)
-        push = queue.prepare(job, options)
-        return push.payload.id if push is not None and self.send(queue, [(push, job)], options) else None
+        return _sent(self.side(queue, options), job, options)
 
-    def send(self, queue: Queue, prepared: Sequence[tuple[Push, Job | None]], options: JobOptions) -> list[str]:
-        """Send what was prepared when and how the options say; give the ids of what was not refused by a lock."""
-        return self._way(queue, options).send(queue, prepared)
+    def side(self, queue: Queue, options: JobOptions, response: Response | None = None) -> PushSide:
+        """Give a queue as the options want it: as it is, as part of a transaction, or waiting for one.
 
-    def _way(self, queue: Queue, options: JobOptions) -> Way:
-        waits = queue.after_commit if options.after_commit is None else options.after_commit
-        return self._transactions.way(waits, options.within, self.clock)
+        :raises ConfigError, UnsupportedError: when it can be no part of that transaction.
+        """
+        if options.within is not None:
+            return queue.joined(options.within)
+        transaction = self.waited_for(queue, options, response)
+        return queue if transaction is None else Later(queue, transaction, self.clock)
+
+    def waited_for(self, queue: Queue, options: JobOptions, response: Response | None = None) -> Transaction | None:
+        """Give what a push waits for: a transaction that is open, a response, or nothing.
+
+        :raises JobDefinitionError: when it is told to wait for something that is no session.
+        """
+        return both(self._transactions.waited_for(_waits(queue, options)), response)
 
     def dispatch(self, job: Dispatchable, **options: Any) -> str | None:
         """Push a job, or a plain function, and give its id; None when it was not pushed on purpose.
@@ -119,22 +136,26 @@ class Dispatcher:
         :raises PayloadError: when the state of any cannot be written; none is pushed then.
         """
         call, ids = said(options), []
-        groups: dict[tuple[str, Way], list[tuple[Push, Job]]] = {}
+        groups: dict[tuple[str, int, int], tuple[PushSide, list[tuple[Push, Job]]]] = {}
         for each in jobs:
             job, given = _said(each, call)
             complete = self.complete(job, given)
             queue = self.connection(complete.connection)
-            push = queue.prepare(job, complete)
+            key = queue.name, id(_waits(queue, complete)), id(complete.within)
+            if key not in groups:
+                groups[key] = self.side(queue, complete), []
+            side, group = groups[key]
+            push = side.prepare(job, complete)
             if push is not None:
                 ids.append(push.payload.id)
-                groups.setdefault((queue.name, self._way(queue, complete)), []).append((push, job))
-        sent = {job_id for (name, way), group in groups.items() for job_id in way.send(self.connection(name), group)}
+                group.append((push, job))
+        sent = {job_id for side, group in groups.values() if group for job_id in side.send(group)}
         return [job_id for job_id in ids if job_id in sent]
 
     def dispatch_sync(self, job: Dispatchable) -> str | None:
         """Run a job here and now, payload round trip included; its exception is raised here."""
-        bare, given = _said(job, UNSET)
-        return self.sync_queue().push(bare, self.complete(bare, given))
+        bare, options = self._in_place(job)
+        return self.sync_queue().push(bare, options)
 
     def dispatch_after_response(self, job: Dispatchable) -> str | None:
         """Run a job in this process when the response has gone, and give its id; at once when there is no response.
@@ -143,14 +164,15 @@ class Dispatcher:
 
         :raises PayloadError: when its state cannot be written.
         """
+        bare, options = self._in_place(job)
+        return _sent(self.side(self.sync_queue(), options, current_response()), bare, options)
+
+    def _in_place(self, job: Dispatchable) -> tuple[Job, JobOptions]:
         bare, given = _said(job, UNSET)
-        queue, options = self.sync_queue(), self.complete(bare, given)
-        push = queue.prepare(bare, options)
-        if push is None:
-            return None
-        transaction = self._transactions.waited_for(options.after_commit)
-        way = after(current_response(), transaction, self.clock)
-        return push.payload.id if way.send(queue, [(push, bare)]) else None
+        if given.within is not None:
+            message = "within= writes a job into a queue, and this one is run here: dispatch() it, or leave it away"
+            raise JobDefinitionError(message)
+        return bare, self.complete(bare, given)
 
     def transactions(self, source: Callable[[], object]) -> None:
         """Say how to find the transaction in force: ``source()`` gives a session, or None when there is none.
@@ -229,13 +251,20 @@ class Dispatcher:
         return options
 
     def _refuse_unknown_limiters(self, layers: Iterable[Layer], connection: str | None) -> None:
-        from qcore.middleware import RateLimited  # it was loaded by whoever made one
-
         # What this process runs itself it has to know; what others know is seen when they run it.
         if not self.connection(connection).driver.shared:
             for layer in layers:
-                if isinstance(layer, RateLimited):
+                if isinstance(layer, AsksLimiter):
                     found(layer.name, self.limiters)
+
+
+def _waits(queue: Queue, options: JobOptions) -> object:
+    return queue.after_commit if options.after_commit is None else options.after_commit
+
+
+def _sent(side: PushSide, job: Job, options: JobOptions) -> str | None:
+    push = side.prepare(job, options)
+    return push.payload.id if push is not None and side.send([(push, job)]) else None
 
 
 def _said(job: Dispatchable, call: JobOptions) -> tuple[Job, JobOptions]:

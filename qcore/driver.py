@@ -173,8 +173,8 @@ class Locking(Protocol):
 class Outbox(Protocol):
     """The driver can write in a transaction that the caller began, and will end, on the driver's own database."""
 
-    def push_within(self, push: Push, transaction: object) -> str | None:
-        """Store the payload, and take ``push.lock``, as ``push_locked`` does; both are gone with a rollback.
+    def joined(self, transaction: object) -> Driver:
+        """Give the driver as it is inside of that transaction: what it stores there is gone with a rollback.
 
         ``transaction`` is the session or connection of the caller.
 

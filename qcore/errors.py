@@ -89,23 +89,23 @@ class ManuallyFailedError(JobError):
 class StoredError(JobError):
     """Why a job failed, as it was stored: what callbacks are given in place of the exception itself."""
 
-    def __init__(self, type_name: str, message: str, traceback: str) -> None:
+    def __init__(self, type_name: str, text: str, traceback: str) -> None:
         """Keep the parts of the exception."""
-        super().__init__(type_name, message, traceback)
+        super().__init__(type_name, text, traceback)
         self.type_name = type_name
         """The name of its class, without the module."""
-        self.message = message
+        self.text = text
         """What ``str()`` of it was."""
         self.traceback = traceback
         """The exception with its traceback, as Python prints it."""
 
     def __str__(self) -> str:
         """Give the message of the exception."""
-        return self.message
+        return self.text
 
     def __repr__(self) -> str:
         """Show which exception it was."""
-        return f"StoredError({self.type_name}: {self.message})"
+        return f"StoredError({self.type_name}: {self.text})"
 
 
 class TimeLimitReached(BaseException):

@@ -137,22 +137,44 @@ class FailedJobs:
     def _push_anew(self, record: FailedJob, queue: Queue) -> bool:
         if self._events.wants(JobRetryRequested):
             self._events.emit(JobRetryRequested(record))
-        self._revive_batch(record)
-        # Pushed first: should the process die in between, the job is there twice rather than not at all,
-        # and a push of an id that waits already changes nothing.
-        if not queue.push_again(self._fresh(record, queue)):
-            return False
+        push = self._fresh(record, queue)
+        try:
+            # Pushed first: should the process die in between, the job is there twice rather than not at all,
+            # and a push of an id that waits already changes nothing.
+            if not self._revive_batch(record, queue, push) or not queue.push_again(push):
+                return False
+        except BaseException:
+            queue.locks.cancel(push)
+            raise
         # This failure only: a worker may have run it meanwhile, and a new failure is a new record.
         self._failed.forget(record.id, number=record.number)
         return True
 
-    def _revive_batch(self, record: FailedJob) -> None:
-        """Take back that a failed member cancelled its batch: before the push, as the job may end right after it."""
+    def _revive_batch(self, record: FailedJob, queue: Queue, push: Push) -> bool:
+        """Let a member of a batch wait: before the push, as the job may end right after it. False without its lock."""
         body = self._decoded(record)
         batch_id = None if body is None else body.raw.get("batchId")
-        store = None if batch_id is None else self._batches(record.connection)
-        if batch_id is not None and store is not None:
-            store.revive(batch_id)
+        if body is None or batch_id is None:
+            return True
+        # The lock before that: a batch would wait for ever for a member that was refused.
+        holder = queue.locks.reserve(push)
+        if holder is not None:
+            queue.locks.tell_skipped(push, None, holder)
+            return False
+        rest = links.split((body.raw.get("chain") or {}).get("links", ""))
+        self._revive(record.connection, batch_id, [record.id, *map(links.id_of, rest)])
+        return True
+
+    def _revive(self, connection: str, batch_id: str, members: Sequence[str]) -> None:
+        """Let members wait, and what follows their batch in an outer one, unless that has gone on."""
+        store = self._batches(connection)
+        if store is None or not store.revive(batch_id, members):
+            return
+        record = store.find(batch_id)
+        chain = None if record is None else links.batch_options(record.options)["chain"]
+        outer = None if chain is None else chain.get("outer")
+        if outer is not None and record is not None and "n" not in record.fired:
+            self._revive(outer["connection"], outer["batch"], outer["members"])
 
     def _fresh(self, record: FailedJob, queue: Queue) -> Push:
         """Write the payload anew from today's class; what cannot be read or written is pushed as it is."""

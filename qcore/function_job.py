@@ -15,6 +15,8 @@ from qcore.jobs import Job
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_SAID_AT_DISPATCH = {"delay", "queue", "connection", "middleware", "after_commit", "within"}
+
 
 class FunctionCall(Job):
     """One call of a job function, with its arguments by name."""
@@ -93,7 +95,16 @@ class FunctionJob(Generic[P, R]):
 
     def dispatch(self, *args: P.args, **kwargs: P.kwargs) -> str | None:
         """Queue this call and give the job's id. For options: ``f.job(...).dispatch(delay=60)``."""
-        return self.job(*args, **kwargs).dispatch()
+        try:
+            made = self.job(*args, **kwargs)
+        except TypeError as error:
+            said = [name for name in kwargs if name in _SAID_AT_DISPATCH - self.job_class.signature.parameters.keys()]
+            if not said:
+                raise
+            name, options = self.job_class.__name__, ", ".join(f"{name}={kwargs[name]!r:.40}" for name in said)
+            message = f"{error}; an option is said behind the job: {name}.job(...).dispatch({options})"
+            raise TypeError(message) from None
+        return made.dispatch()
 
     def __reduce__(self) -> str:
         """Let a closure capture its name, under which it is found where the closure runs."""

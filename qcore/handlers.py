@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, overload
 
 from qcore.delivery import current_delivery
 from qcore.errors import DuplicateJobError, JobDefinitionError, PayloadError, UnknownJobError
@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 FIRE = "fire"
 """The method that is called when a name says no other: ``Import@method``."""
+
+FAILED = "failed"
+"""The method that hears of a failure, and is no handler."""
 
 
 class Registered(NamedTuple):
@@ -87,7 +90,9 @@ def resolve(name: str) -> tuple[Registered, str]:
             f"no handler named {known_as!r} is known here{hint}: "
             "put @handler over the class and add its module to imports"
         )
-    if method.startswith("_") or not callable(getattr(registered.handler, method, None)):
+    # What the class and its bases define as methods, and nothing else that can be called.
+    found = inspect.getattr_static(registered.handler, method, None)
+    if method.startswith("_") or method == FAILED or not inspect.isfunction(found):
         raise UnknownJobError(f"the handler {known_as} has no method {method}(self, job, data)")
     return registered, method
 
@@ -100,7 +105,7 @@ def call_of(name: str, data: object) -> HandlerCall:
     """
     checked_name(name, "handler")
     module = name.partition("@")[0].rpartition(".")[0]
-    if name.partition("@")[0] not in _handlers and module:
+    if name.partition("@")[0] not in _handlers and all(part.isidentifier() for part in module.split(".")):
         try:
             importlib.import_module(module)
         except ModuleNotFoundError as error:
@@ -125,20 +130,26 @@ class HandlerCall(Job, name="qcore:handler"):
         """Keep the name, with ``@method`` if it has one, and the data."""
         self.handler = handler
         self.data = data
+        self._make: Callable[[type], Any] = _made
 
     def display_name(self) -> str:
         """Give the name without the method."""
         return self.handler.partition("@")[0]
 
-    def handle(self, make: Callable[[type], Any] = _made) -> object:
-        """Call the method of a new handler; ``make`` makes it."""
+    def made_by(self, make: Callable[[type], Any]) -> Self:
+        """Say how handlers are made, with what their constructors ask for."""
+        self._make = make
+        return self
+
+    def handle(self) -> object:
+        """Call the method of a new handler."""
         registered, method = resolve(self.handler)
-        return getattr(make(registered.handler), method)(current_delivery(), self.data)
+        return getattr(self._make(registered.handler), method)(current_delivery(), self.data)
 
     def failed(self, error: BaseException) -> object:  # type: ignore[override] # awaited if it can be
         """Tell the handler, if it wants to hear it: ``failed(data, error)`` or ``failed(data)``."""
-        made = _made(resolve(self.handler)[0].handler)
-        told = getattr(made, "failed", None)
+        handler_class = resolve(self.handler)[0].handler
+        told = getattr(self._make(handler_class), FAILED, None) if hasattr(handler_class, FAILED) else None
         return None if told is None else told(*(self.data, error)[: _count(told)])
 
     def __repr__(self) -> str:
@@ -159,16 +170,21 @@ def _count(function: Callable[..., object]) -> int:
     return sum(each.kind in {each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD} for each in known)
 
 
-def _check_plain(value: object, path: str) -> None:
+_DEEPEST = 50
+
+
+def _check_plain(value: object, path: str, room: int = _DEEPEST) -> None:
     kind = type(value)
+    if not room:
+        raise PayloadError(f"the data is nested deeper than {_DEEPEST} levels, or holds itself")
     if kind is dict:
         for key, held in value.items():  # type: ignore[attr-defined] # its type is known
             if type(key) is not str:
                 raise PayloadError(f"{path} has the key {key!r:.40}: raw data has text as keys")
-            _check_plain(held, f"{path}.{key}")
+            _check_plain(held, f"{path}.{key}", room - 1)
     elif kind is list:
         for index, held in enumerate(value):  # type: ignore[arg-type]
-            _check_plain(held, f"{path}[{index}]")
+            _check_plain(held, f"{path}[{index}]", room - 1)
     elif value is not None and kind not in (str, int, float, bool):
         raise PayloadError(
             f"{path} is {value!r:.40} ({kind.__qualname__}): raw data holds dict, list, str, int, float, bool "

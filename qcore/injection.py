@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+from types import UnionType
+from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from qcore.errors import ConfigError, JobDefinitionError
 from qcore.function_job import FunctionCall
 from qcore.handlers import HandlerCall
+from qcore.jobs import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
-
-    from qcore.jobs import Job
+    from collections.abc import Callable, Collection, Iterable
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -45,6 +46,10 @@ class Provider:
             raise ConfigError(f"provide() takes a class and a factory, got {kind!r} as the class")
         if not callable(factory):
             raise ConfigError(f"provide({kind.__name__}, ...) takes a function that makes one, got {factory!r}")
+        if inspect.iscoroutinefunction(factory) or inspect.isgeneratorfunction(factory):
+            raise ConfigError(
+                f"provide({kind.__name__}, ...) takes a plain function, and {factory!r} is async or yields"
+            )
         self.factories[kind] = factory
 
     def map(self, handlers: Mapping[type[Job], type]) -> None:
@@ -52,8 +57,12 @@ class Provider:
 
         :raises JobDefinitionError: when that class has no such method.
         """
-        given: Mapping[type[Job], Any] = handlers
+        given: object = handlers
+        if not isinstance(given, Mapping):
+            raise JobDefinitionError(f"map() takes {{JobClass: HandlerClass}}, got {given!r:.100}")
         for job_class, handler in given.items():
+            if not (isinstance(job_class, type) and issubclass(job_class, Job)):
+                raise JobDefinitionError(f"map() takes job classes, got {job_class!r:.100} for {handler!r:.100}")
             if not (isinstance(handler, type) and callable(getattr(handler, "handle", None))):
                 raise JobDefinitionError(
                     f"map() wants a class with handle(self, job) for {job_class.__qualname__}, got {handler!r}"
@@ -73,7 +82,7 @@ class Provider:
 
         :raises JobDefinitionError: when it asks for what nobody gives.
         """
-        return kind(**self.arguments(parameters(kind), of=f"{kind.__qualname__}()"))
+        return kind(**self.arguments(_by_name(kind), of=f"{kind.__qualname__}()"))
 
     def arguments(self, known: Iterable[Parameter], *, of: str, given: Collection[str] = ()) -> dict[str, object]:
         """Make what the parameters ask for that are not ``given``.
@@ -108,10 +117,10 @@ class Provider:
         job_class = type(job)
         if self.handlers and (mapped := self.handler_of(job_class)) is not None:
             handler = self.made(mapped)
-            more = self.arguments(parameters(handler.handle)[1:], of=f"{mapped.__qualname__}.handle()")
+            more = self.arguments(_by_name(handler.handle, skip=1), of=f"{mapped.__qualname__}.handle()")
             return partial(handler.handle, job, **more)
         if isinstance(job, HandlerCall):
-            return partial(job.handle, self.made)
+            return job.made_by(self.made).handle
         known = _parameters_of(job_class)
         given = job.arguments if isinstance(job, FunctionCall) else ()
         if len(known) <= len(given):
@@ -144,13 +153,17 @@ def _parameters_of(job_class: type[Job]) -> list[Parameter]:
     """List the parameters of a job function, or those of ``handle`` beside ``self``; once for each class."""
     known = _known.get(job_class)
     if known is None:
-        if issubclass(job_class, FunctionCall):
-            known = parameters(job_class.function)
-        else:
-            method = getattr(job_class, "handle", None)  # a class without one is mapped to a handler
-            known = parameters(method)[1:] if method else []
+        known = parameters(job_class.function) if issubclass(job_class, FunctionCall) else _of_handle(job_class)
         _known[job_class] = known
     return known
+
+
+def _of_handle(job_class: type[Job]) -> list[Parameter]:
+    """List what ``handle`` takes beside the job; a class without one is mapped to a handler."""
+    method = inspect.getattr_static(job_class, "handle", None)
+    if isinstance(method, staticmethod | classmethod):
+        return _by_name(method.__func__, skip=isinstance(method, classmethod))
+    return _by_name(method, skip=1) if callable(method) else []
 
 
 def may_ask(job_class: type[Job]) -> bool:
@@ -158,18 +171,40 @@ def may_ask(job_class: type[Job]) -> bool:
     return issubclass(job_class, HandlerCall) or bool(_parameters_of(job_class))
 
 
-def parameters(function: Callable[..., object]) -> list[Parameter]:
-    """List the parameters that a caller can name."""
+def parameters(function: Callable[..., object], *, skip: int = 0) -> list[Parameter]:
+    """List the parameters behind the first ``skip`` ones."""
     try:
-        known = inspect.signature(function).parameters.values()
+        known = list(inspect.signature(function).parameters.values())[skip:]
     except ValueError:  # a class without a Python constructor
         return []
-    hints = _hints(function)
+    hints = {name: _bare(hint) for name, hint in _hints(function).items()}
     return [
         Parameter(each.name, hints.get(each.name, each.annotation), each.default is each.empty)
         for each in known
-        if each.kind not in _VARIADIC and each.kind is not each.POSITIONAL_ONLY
+        if each.kind not in _VARIADIC
     ]
+
+
+def _by_name(function: Callable[..., object], *, skip: int = 0) -> list[Parameter]:
+    """List parameters, all of which can be given by their names.
+
+    :raises JobDefinitionError: when one cannot.
+    """
+    known = parameters(function, skip=skip)
+    signature = inspect.signature(function).parameters if known else {}
+    for each in known:
+        if signature[each.name].kind is inspect.Parameter.POSITIONAL_ONLY:
+            name = getattr(function, "__qualname__", repr(function))
+            raise JobDefinitionError(f"{name}() takes {each.name!r} by position only: write it behind the slash")
+    return known
+
+
+def _bare(hint: object) -> object:
+    """Give the type of an optional one."""
+    if get_origin(hint) in {Union, UnionType}:
+        kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+        return kinds[0] if len(kinds) == 1 else hint
+    return hint
 
 
 def _hints(function: Callable[..., object]) -> dict[str, object]:

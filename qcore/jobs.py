@@ -8,7 +8,7 @@ from qcore import current
 from qcore import delivery as deliveries
 from qcore.codec import Codec, canonical
 from qcore.definition import SAID_OF_A_CLASS, Definition, define, middleware_is_a_method
-from qcore.errors import NotRunningError, PayloadError
+from qcore.errors import JobDefinitionError, NotRunningError, PayloadError
 from qcore.job_state import state_of
 from qcore.options import UNSET, Backoff, Delay, JobOptions, Name, job_options, refuse_unknown, said
 from qcore.unique import Words
@@ -150,7 +150,13 @@ class Job:
                 after_commit=after_commit,
                 within=within,
             )
-        return current.app().push(self, options)
+        try:
+            return current.app().push(self, options)
+        except JobDefinitionError:
+            if isinstance(self, Job):
+                raise
+        message = f"dispatch() was called on a class, with {self!r:.100}: make an instance: JobClass(...).dispatch()"
+        raise JobDefinitionError(message)
 
     def dispatch_if(self, condition: object, **options: Any) -> str | None:
         """Push the job when the condition holds; a callable condition is asked with the job."""
@@ -209,7 +215,7 @@ class Job:
         self._delivery("delete").delete()
 
     def batch(self) -> Batch | None:
-        """Give the batch that this job is a member of, as it is now; None without one, and when nothing runs the job."""
+        """Give the batch that this job is a member of, as it is now; None without one, and when nobody runs it."""
         delivery = deliveries.of(self)
         return delivery.batch() if delivery else None
 

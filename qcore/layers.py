@@ -122,23 +122,6 @@ def encoded(layers: Iterable[Layer], codec: Codec, of: str) -> list[JSON]:
     return cast("list[JSON]", codec.encode(list(layers), path=path))
 
 
-def restored(field: JSON, codec: Codec, of: str) -> tuple[Middleware, ...]:
-    """Read the middleware of a payload. What is no ``Middleware`` is refused before anything is called.
-
-    :raises PayloadError: when it is something else.
-    """
-    from qcore import middleware  # a name in a payload is looked up among the modules that are imported
-
-    middleware.load()
-    layers = codec.decode(field, path=f"{of}.middleware")
-    if isinstance(layers, list) and all(isinstance(layer, Middleware) for layer in layers):
-        return tuple(layers)
-    message = (
-        f"the middleware of {of} is a list of objects derived from qcore.middleware.Middleware, got {layers!r:.100}"
-    )
-    raise PayloadError(message)
-
-
 # What the shipped ones have in common.
 
 

@@ -20,6 +20,14 @@ Link = str
 """Where a payload is to be pushed, and its body with its id: JSON in an alphabet that JSON has not to escape."""
 
 
+class Outer(TypedDict):
+    """Members of a batch that wait for another batch, which is before them in their chain."""
+
+    batch: str
+    connection: str
+    members: list[str]
+
+
 class Chain(TypedDict):
     """The field ``chain`` of a payload: what follows the job that carries it."""
 
@@ -33,6 +41,8 @@ class Chain(TypedDict):
     queue: str | None
     broken: NotRequired[list[Link]]
     """Callbacks for the batch that the chain waits for, when the chain does not go on because of it."""
+    outer: NotRequired[Outer]
+    """The batch that the links of the chain are members of, while they wait for a batch."""
 
 
 BatchOptions = TypedDict(
@@ -65,24 +75,19 @@ def written(connection: str, queue: str, delay: float, body: Mapping[str, Any], 
 
 def connection_of(link: Link) -> str:
     """Tell which connection a link is to be pushed to."""
-    name: str = _fields(link)["connection"]
+    name: str = fields_of(link)["connection"]
     return name
 
 
 def id_of(link: Link) -> str:
     """Tell the id of the job in a link."""
-    job_id: str = _fields(link)["body"]["id"]
+    job_id: str = fields_of(link)["body"]["id"]
     return job_id
-
-
-def opened(link: Link) -> Mapping[str, Any]:
-    """Show a link: its ``connection``, ``queue``, ``delay`` and ``body``, and ``due`` when it waits for an instant."""
-    return _fields(link)
 
 
 def placed(link: Link, connection: str, queue: str) -> Link:
     """Move a link to another connection, and to that queue of it; one that goes there already stays as it is."""
-    fields = _fields(link)
+    fields = fields_of(link)
     return link if fields["connection"] == connection else _opaque({**fields, "connection": connection, "queue": queue})
 
 
@@ -96,21 +101,9 @@ def split(text: str) -> list[Link]:
     return text.split(_BETWEEN) if text else []
 
 
-def chain_of(raw: Any) -> Chain:  # noqa: ANN401 - what it is is found out here
-    """Check the field ``chain`` of a payload before its job runs: when the chain is to go on it is too late.
-
-    :raises PayloadError: says what is wrong with it.
-    """
-    try:
-        chain: Chain = raw
-        texts = [chain["id"], chain["links"], *(chain[name] or "" for name in ("connection", "queue"))]
-        read = [_fields(link) for link in (*chain["catch"], *split(chain["links"].partition(_BETWEEN)[0]))]
-        wrong = any(type(text) is not str for text in texts) or not all(map(_is_whole, read))
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise PayloadError(f"the payload's chain cannot be read: {error!r}") from error
-    if wrong:
-        raise PayloadError("the payload's chain holds a link that is none")
-    return chain
+def first(text: str) -> Link:
+    """Give the first link of a chain that has some."""
+    return text.partition(_BETWEEN)[0]
 
 
 def derived_id(*parts: str) -> str:
@@ -128,7 +121,7 @@ def head(link: Link, rest: Chain, at: float, rule: LockRule = LockRule.SHARE) ->
 
     ``rule`` says what a lock in other hands means.
     """
-    fields = _fields(link)
+    fields = fields_of(link)
     return fields["connection"], _push(fields, at, chain=rest, rule=rule)
 
 
@@ -140,9 +133,9 @@ def following(chain: Chain, at: float, rule: LockRule = LockRule.SHARE) -> tuple
     return head(first, {**chain, "links": rest}, at, rule)
 
 
-def failure(name: str, message: str, traceback: str, body: str) -> str:
+def failure(name: str, said: str, traceback: str, body: str) -> str:
     """Write down a failure for the callbacks that hear of it: the exception's parts, and the failed job's payload."""
-    return _text({"type": name, "message": message, "traceback": traceback, "body": body})
+    return _text({"type": name, "message": said, "traceback": traceback, "body": body})
 
 
 def caught(chain: Chain, at: float, told: str, salt: str) -> list[tuple[str, Push]]:
@@ -152,7 +145,7 @@ def caught(chain: Chain, at: float, told: str, salt: str) -> list[tuple[str, Pus
 
 def called(link: Link, callback: dict[str, Any], at: float, salt: str) -> tuple[str, Push]:
     """Give a callback, ready to be pushed, and its connection; its id follows from its own and the ``salt``."""
-    fields = _fields(link)
+    fields = fields_of(link)
     body = fields["body"]
     body["id"] = body["uuid"] = derived_id(body["id"], salt)
     body["callback"] = callback
@@ -188,6 +181,7 @@ def after_batch(chain: Chain | None, at: float, *, cancelled: bool, told: str, s
         return tuple(called(link, event, at, salt)[1] for link in (chain["catch"] if told else []) + broken)
     rest = chain.copy()
     rest.pop("broken", None)
+    rest.pop("outer", None)
     next_link = following(rest, at)
     return () if next_link is None else (next_link[1],)
 
@@ -210,26 +204,50 @@ _RULES = {None: None, "share": LockRule.SHARE, "replace": LockRule.REPLACE}
 
 
 def lock_field(body: Mapping[str, Any]) -> LockField | None:
-    """Read the field ``unique`` of a payload; None when there is none that makes sense."""
-    field = body.get("unique")
+    """Read the field ``unique`` of a payload; None when it has none.
+
+    :raises PayloadError: when it has one that makes no sense: the job must not run without its lock.
+    """
+    if "unique" not in body:
+        return None
+    field = body["unique"]
     if type(field) is not dict:
-        return None
+        raise wrong("unique is a JSON object", field)
     key, ttl, rule, max_wait = (field.get(name) for name in ("key", "ttl", "rule", "maxWait"))
-    if type(key) is not str or not 0 < len(key) <= _LONGEST_KEY or (type(rule) is not str and rule is not None):
-        return None
-    if rule not in _RULES or not all(
-        each is None or (type(each) in (int, float) and 0 <= each < FAR) for each in (ttl, max_wait)
-    ):
-        return None
-    return LockField(key, ttl, _RULES[rule], field.get("untilProcessing") is True, max_wait)
+    # Printable, so that every database takes it: no lone surrogate, no zero.
+    if type(key) is not str or not 0 < len(key) <= _LONGEST_KEY or not key.isprintable():
+        raise wrong(f"unique: its key is a text of 1 to {_LONGEST_KEY} printable characters", key)
+    for name, each in (("ttl", ttl), ("maxWait", max_wait)):
+        if each is not None and not (type(each) in (int, float) and 0 <= each < FAR):
+            raise wrong(f"unique: its {name} is a number of seconds, 0 or more", each)
+    if rule is not None and (type(rule) is not str or rule not in _RULES):
+        raise wrong("unique: its rule is share or replace, or not there", rule)
+    until_processing = field.get("untilProcessing", False)
+    if type(until_processing) is not bool:
+        raise wrong("unique: its untilProcessing is true or false", until_processing)
+    return LockField(key, ttl, _RULES[rule], until_processing, max_wait)
 
 
 _LONGEST_KEY = 255
 
 
+def wrong(expected: str, found: object) -> PayloadError:
+    """Make the error for a damaged field of a payload: says what was expected, and what is there."""
+    there = "nothing" if found is None else f"{found!r:.40} ({type(found).__name__})"
+    return PayloadError(f"the payload's {expected}, this one has {there}")
+
+
+def _sound_lock(body: Mapping[str, Any]) -> LockField | None:
+    """Read the field ``unique`` where it is too late to refuse it: that is done when the payload is delivered."""
+    try:
+        return lock_field(body)
+    except PayloadError:
+        return None
+
+
 def lock_of(body: Mapping[str, Any], delay: float, rule: LockRule) -> Lock | None:
-    """Give the lock that a payload takes when it is pushed."""
-    field = lock_field(body)
+    """Give the lock that a payload takes when it is pushed; None, too, when its field is damaged."""
+    field = _sound_lock(body)
     if field is None:
         return None
     return Lock(field.key, body["id"], None if field.ttl is None else delay + field.ttl, field.rule or rule)
@@ -237,7 +255,7 @@ def lock_of(body: Mapping[str, Any], delay: float, rule: LockRule) -> Lock | Non
 
 def with_rule(body: dict[str, Any], rule: LockRule) -> None:
     """Note in a payload that it is pushed whoever holds its lock, so that this is looked at when it is delivered."""
-    if rule is LockRule.SHARE and lock_field(body) is not None:
+    if rule is LockRule.SHARE and _sound_lock(body) is not None:
         body["unique"].setdefault("rule", rule.value)
 
 
@@ -282,15 +300,10 @@ def _opaque(structure: object) -> str:
     return text.translate(_AWAY)
 
 
-def _fields(link: Link) -> dict[str, Any]:
+def fields_of(link: Link) -> dict[str, Any]:
+    """Read a link that was checked.
+
+    :raises ValueError: when it was not, and is no JSON.
+    """
     fields: dict[str, Any] = json.loads(link.translate(_BACK))
     return fields
-
-
-def _is_whole(fields: dict[str, Any]) -> bool:
-    body = fields["body"]
-    texts = [fields["connection"], fields["queue"], body["id"]]
-    numbers = [fields["delay"] + 0.0, body["createdAt"] + 0.0, fields.get("due"), body.get("retryUntil")]
-    return all(type(text) is str for text in texts) and all(
-        number is None or (type(number) in (int, float) and 0 <= number < FAR) for number in numbers
-    )

@@ -46,7 +46,7 @@ class JobOptions:
     middleware: tuple[Layer, ...] | None = None
     """What stands around the job beside its own ``middleware()``; said for a dispatch, never for a class."""
     after_commit: object | None = None
-    """True: pushed when the transaction in force has committed; for a dispatch also a session whose transaction it is."""
+    """True: pushed when the transaction in force has committed; for a dispatch also the session that has it."""
     within: object | None = None
     """The session or connection in whose transaction the job is written; said for a dispatch, never for a class."""
 

@@ -34,6 +34,8 @@ class Body(NamedTuple):
     retry_until: float | None
     """Seconds since 1970, fixed when the job was dispatched."""
     fail_on_timeout: bool
+    has_more: bool
+    """True when a field stands in it that few payloads have: see ``_MORE``."""
     raw: dict[str, Any]
 
     @property
@@ -79,9 +81,13 @@ def read(raw: Any) -> Body:  # noqa: ANN401 - what it is is found out here
         command,
         *numbers,
         get("failOnTimeout") is True,
+        not raw.keys().isdisjoint(_MORE),
         raw,
     )
 
+
+_MORE = frozenset(("chain", "batchId", "unique", "callback", "middleware"))
+"""Fields of jobs that are more than one job: asked for once, when the payload is read."""
 
 _NOTHING_SAID = (None, None, None, None, None)
 

@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 import inspect
-import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Never, Self
 
 from qcore import current
-from qcore.batch_members import MemberWriter, items_of, listed, prepared
+from qcore.batch_callbacks import BatchCallbacks
+from qcore.batch_members import MemberWriter, items_of, prepared
 from qcore.batch_start import start
 from qcore.batches import BatchRecord
-from qcore.callbacks import Callback, callback_link
-from qcore.errors import JobDefinitionError
+from qcore.dispatched_batch import Batch
+from qcore.errors import JobDefinitionError, UnsupportedError
 from qcore.jobs import Job, Prepared
 from qcore.options import UNSET, JobOptions, Name, job_options, said
 from qcore.queue import new_id
+from qcore.response import current_response
 
 if TYPE_CHECKING:
     from qcore.batch_members import Item, Member
-    from qcore.dispatched_batch import Batch
+    from qcore.callbacks import Callback
     from qcore.dispatcher import Dispatcher
-    from qcore.links import Link
+    from qcore.queue import Queue
+    from qcore.response import Response
 
 Before = Callable[["Batch"], object]
 Progress = Callable[[int, int | None], object]
 """Hears while members are pushed how many there are, and how many there will be if that is known."""
 
-_TAKES = {"then": 1, "finally": 1, "progress": 1, "catch": 3, "failure": 3}
-"""Kinds of callbacks, and how many arguments there are for each: the batch, the error, the failed job."""
-
 _LONGEST_NAME = 190
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What no database stores, or what a terminal takes for a command."""
 
 
 def batch(
-    members: object = (), *, name: str = "", allow_failures: bool | Callback | Iterable[Callback] = False
+    members: object = (), *more: Never, name: str = "", allow_failures: bool | Callback | Iterable[Callback] = False
 ) -> PendingBatch:
     """Make a batch of jobs: dispatched together, run side by side, looked after as one.
 
@@ -49,6 +53,9 @@ def batch(
 
     :raises JobDefinitionError: for something that cannot be a member; says what to write instead.
     """
+    if more:
+        several = ", ".join(f"{each!r:.60}" for each in (members, *more))
+        raise JobDefinitionError(f"the members of a batch are one list: write batch([{several}])")
     return PendingBatch(members, name=name).allow_failures(allow_failures)
 
 
@@ -60,15 +67,15 @@ class PendingBatch:
     job, as far as they ask for them.
     """
 
-    def __init__(self, members: object = (), *, name: str = "") -> None:
-        """Take the members.
+    def __init__(self, members: object = (), *, name: str = "", app: Callable[[], Dispatcher] = current.app) -> None:
+        """Take the members; ``app`` gives who writes and pushes them.
 
         :raises JobDefinitionError: for something that cannot be a member, or a name that is no text.
         """
+        self._app = app
         self._members: list[list[Item] | Iterator[Item]] = []
-        self._callbacks: dict[str, list[Callback]] = {event: [] for event in _TAKES}
+        self._callbacks = BatchCallbacks()
         self._before: list[Before] = []
-        self._allows_failures = False
         self._options = UNSET
         self._is_used_up = False
         self._is_being_written = False
@@ -77,8 +84,11 @@ class PendingBatch:
     def name(self, name: str) -> Self:
         """Call it something, for listings."""
         given: object = name
-        if not isinstance(given, str) or len(given) > _LONGEST_NAME:
-            raise JobDefinitionError(f"the name of a batch is a text of {_LONGEST_NAME} characters, got {given!r:.200}")
+        if not isinstance(given, str) or len(given) > _LONGEST_NAME or _NO_TEXT.search(given):
+            raise JobDefinitionError(
+                f"the name of a batch is a text of at most {_LONGEST_NAME} characters, without control characters and "
+                f"lone surrogates, got {given!r:.200}"
+            )
         self._name = given
         return self
 
@@ -132,11 +142,7 @@ class PendingBatch:
 
         ``given`` may be a callback, or several, for each member that fails.
         """
-        self._allows_failures = given is not False
-        if isinstance(given, bool):
-            self._callbacks["failure"] = []
-        else:
-            self._callbacks["failure"] += listed(given)
+        self._callbacks.allow_failures(given)
         return self
 
     def dispatch(self, *, progress: Progress | None = None, **options: Any) -> Batch:
@@ -151,22 +157,48 @@ class PendingBatch:
         :raises PayloadError: when a member cannot be written.
         :raises UnsupportedError: when the connection cannot have batches.
         """
-        with current.app().taking(self.items) as app:
-            return self._dispatched(app, said(options), progress)
+        return self._dispatch(progress, said(options))
 
-    def _dispatched(self, app: Any, call: JobOptions, progress: Progress | None) -> Batch:  # noqa: ANN401 - an App
+    def dispatch_after_response(self, *, progress: Progress | None = None, **options: Any) -> Batch:
+        """Push all members to their queues when the response has gone; at once when there is no response.
+
+        :raises JobDefinitionError, PayloadError, UnsupportedError: see ``dispatch``.
+        """
+        return self._dispatch(progress, said(options), current_response())
+
+    def _dispatch(self, progress: Progress | None, call: JobOptions, response: Response | None = None) -> Batch:
+        if call.within is not None:
+            message = "a batch is more than a job, so it cannot be written within a transaction: say after_commit="
+            raise UnsupportedError(message)
+        heard: object = progress
+        if heard is not None and (not callable(heard) or inspect.iscoroutinefunction(heard)):
+            raise JobDefinitionError(f"progress= takes a plain function of two numbers, got {heard!r:.200}")
+        with self._app().taking(self.items) as app:
+            return self._pushed(app, progress, call, response)
+
+    def _pushed(self, app: Dispatcher, progress: Progress | None, call: JobOptions, response: Response | None) -> Batch:
         place = JobOptions(connection=call.connection, queue=call.queue).over(self._options)
         with self._being_written():
             record = self._record(app, place)
-            store = app.batches.store(record.connection)
+            store = app.batch_store(record.connection)
             queue = app.connection(record.connection)
             app.hooks.guard(queue.driver)
             items = self._items()
-            members = prepared(items, MemberWriter(app, record, call))
-            started = start(app, store, record, members, before=self._before, tell=_telling(progress, items, members))
-        if queue.after_push is not None:
-            queue.after_push()
-        return started.fresh() or started
+            writer = MemberWriter(app, record, call)
+            members = prepared(items, writer)
+            if call.after_commit is None and writer.after_commit is not None:
+                call = replace(call, after_commit=writer.after_commit)
+            transaction = app.waited_for(queue, call, response)
+            if transaction is not None:
+                # What is wrong is told now, and an iterator may read from that very transaction.
+                members = list(members)
+            begin = partial(start, app, store, record, members, before=self._before)
+            begin = partial(begin, tell=_telling(progress, items, members))
+            started = begin() if transaction is None else Batch(app, store, record)
+        if transaction is not None:
+            transaction.when_over(lambda: _drained(queue, begin()), lambda: None)
+            return started
+        return _drained(queue, started)
 
     @property
     def items(self) -> list[Item] | None:
@@ -189,6 +221,7 @@ class PendingBatch:
 
         :raises JobDefinitionError: when it holds itself, or asks for something that cannot be stored.
         :raises PayloadError: when a member cannot be written.
+        :raises UnsupportedError: when its connection cannot have batches.
         """
         from qcore.batch_link import BatchLink
 
@@ -199,6 +232,7 @@ class PendingBatch:
             )
         with self._being_written():
             record = self._record(app, self._options.over(JobOptions(connection=connection, queue=queue)))
+            app.batch_store(record.connection)
             writer = MemberWriter(app, record)
             written = [chain for item in self._items() if (chain := writer.chain(item)) is not None]
         return BatchLink(record, written).with_options(connection=record.connection, queue=record.queue or None)
@@ -206,20 +240,14 @@ class PendingBatch:
     def _record(self, app: Dispatcher, place: JobOptions) -> BatchRecord:
         connection = app.connection(place.connection).name
         here = JobOptions(connection=connection, queue=place.queue)
-        callbacks = {event: self._links(event, app, here) for event in _TAKES}
         return BatchRecord(
             id=new_id(),
             name=self._name,
             connection=connection,
             queue=place.queue or "",
             created_at=app.clock.now(),
-            options=json.dumps({"allowFailures": self._allows_failures, "chain": None, **callbacks}),
+            options=self._callbacks.written(app, here),
         )
-
-    def _links(self, event: str, app: Dispatcher, here: JobOptions) -> list[Link]:
-        linking, takes = _Here(app, here), _TAKES[event]
-        written = [callback_link(linking, each, here, takes=takes) for each in self._callbacks[event]]
-        return [link for link in written if link is not None]
 
     def _items(self) -> list[Item] | Iterator[Item]:
         """Give the members; those that came from an iterator only once."""
@@ -248,7 +276,7 @@ class PendingBatch:
         return self
 
     def _calling(self, event: str, callback: Callback) -> Self:
-        self._callbacks[event].append(callback)
+        self._callbacks.add(event, callback)
         return self
 
     def _holds(self, condition: object) -> bool:
@@ -259,19 +287,6 @@ class PendingBatch:
         lists = [each for each in self._members if isinstance(each, list)]
         count = sum(map(len, lists)) if len(lists) == len(self._members) else "many"
         return f"<PendingBatch {self._name}: {count} members>" if self._name else f"<PendingBatch: {count} members>"
-
-
-class _Here:
-    """Writes callbacks for the connection of the batch, whatever they say: they are pushed with its last step."""
-
-    def __init__(self, app: Dispatcher, place: JobOptions) -> None:
-        self.provider = app.provider
-        self._app = app
-        self._forced = JobOptions(connection=place.connection)
-
-    def link(self, job: Any, wide: JobOptions = UNSET, *, job_id: str | None = None) -> Link | None:  # noqa: ANN401
-        """Write a job as a link."""
-        return self._app.link(job, wide, forced=self._forced, job_id=job_id)
 
 
 def _telling(
@@ -285,3 +300,10 @@ def _telling(
     elif isinstance(items, list) and all(isinstance(item, Job | Prepared) for item in items):
         total = len(items)
     return lambda done: progress(done, total)
+
+
+def _drained(queue: Queue, started: Batch) -> Batch:
+    """Run what was pushed to a connection that runs it at once, and look what became of the batch."""
+    if queue.after_push is not None:
+        queue.after_push()
+    return started.fresh() or started

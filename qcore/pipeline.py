@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore import callbacks, layers
-from qcore.errors import JobDefinitionError
+from qcore.errors import JobDefinitionError, PayloadError
 from qcore.injection import may_ask
 from qcore.jobs import Job
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qcore.delivery import Delivery
     from qcore.injection import Provider
     from qcore.layers import Layer, Next
+    from qcore.payload import Body
     from qcore.unique_locks import UniqueLocks
     from qcore.user_code import UserCode
 
@@ -37,7 +38,7 @@ class Pipeline:
         provider: Provider,
         codec: Codec,
         locks: UniqueLocks,
-        called_with: Callable[[Delivery], tuple[object, ...]] = lambda _: (),
+        called_with: Callable[[Delivery], dict[str, object]] = lambda _: {},
     ) -> None:
         """Take the middleware of the App, which may grow later, and what gives handlers what they ask for.
 
@@ -50,30 +51,34 @@ class Pipeline:
         self._codec = codec
         self._called_with = called_with
 
-    def around(self, delivery: Delivery, job: Job, user: UserCode, timeout: float) -> Callable[[], object]:
-        """Give what is to be called to run the job: its handler, when nothing stands before it."""
-        raw = delivery.body.raw if delivery.body is not None else {}
-        plan = _plan_of(type(job))
+    def around(self, delivery: Delivery, body: Body, user: UserCode) -> Callable[[], object]:
+        """Give what is to be called to run the delivery's job: its handler, when nothing stands before it."""
+        job: Any = delivery.job
+        plan = _plans.get(type(job)) or _plan_of(type(job))
         if (
             plan.is_plain
             and not (plan.may_ask and self._provider.asks(job))
-            and not (self._of_app or "middleware" in raw or "callback" in raw or self._provider.handlers)
+            and not (self._of_app or self._provider.handlers)
+            and not (body.has_more and ("middleware" in body.raw or "callback" in body.raw))
         ):
             delivery.has_begun = True
-            return job.handle
-        return partial(self._run, delivery, job, user, timeout)
+            handler: Callable[[], object] = job.handle
+            return handler
+        return partial(self._run, delivery, job, user, delivery.timeout)
 
     def _run(self, delivery: Delivery, job: Job, user: UserCode, timeout: float) -> object:
         clock = delivery.tools.clock
         started = clock.monotonic()
         delivery.in_middleware = True
         all_layers, plan = self._layers(delivery, job), _plan_of(type(job))
+        reached: list[Layer] = []
 
-        def call(index: int, given: Any) -> object:  # noqa: ANN401 - what users pass on
+        def call(index: int, given: Any = None) -> object:  # noqa: ANN401 - what users pass on
             if not isinstance(given, Job):
                 message = f"{delivery.name}: call_next(job) takes the job to run, got {given!r:.100}"
                 raise JobDefinitionError(message)
             if index < len(all_layers):
+                reached.append(all_layers[index])
                 return _through(all_layers[index], given, partial(call, index + 1))
             if plan.frees_lock:
                 self.locks.free(delivery)
@@ -81,7 +86,11 @@ class Pipeline:
             left = max(timeout - (clock.monotonic() - started), _SHORTEST) if timeout else timeout
             return self._handled(delivery, given, user, left)
 
-        return call(0, job)
+        result = call(0, job)
+        if not (delivery.has_begun or delivery.blocked_by) and reached:
+            # It did not call on: whoever sees that the job was skipped wants to know by whom.
+            delivery.blocked_by = getattr(reached[-1], "__name__", type(reached[-1]).__name__)
+        return result
 
     def _handled(self, delivery: Delivery, job: Job, user: UserCode, timeout: float) -> object:
         if delivery.body is not None and "callback" in delivery.body.raw:
@@ -99,8 +108,21 @@ class Pipeline:
         of_job = layers.listed(job.middleware(), f"{type(job).__qualname__}.middleware()")
         if delivery.body is None or "middleware" not in delivery.body.raw:
             return of_app + of_job
-        given = layers.restored(delivery.body.raw["middleware"], self._codec, delivery.name)
-        return of_app + of_job + given
+        return of_app + of_job + _restored(delivery.body.raw["middleware"], self._codec, delivery.name)
+
+
+def _restored(field: Any, codec: Codec, of: str) -> tuple[Layer, ...]:  # noqa: ANN401 - whatever the payload holds
+    """Read the middleware of a payload. What is no ``Middleware`` is refused before anything is called."""
+    from qcore import middleware  # few payloads have any
+
+    middleware.load()
+    given = codec.decode(field, path=f"{of}.middleware")
+    if isinstance(given, list) and all(isinstance(layer, layers.Middleware) for layer in given):
+        return tuple(given)
+    message = (
+        f"the middleware of {of} is a list of objects derived from qcore.middleware.Middleware, got {given!r:.100}"
+    )
+    raise PayloadError(message)
 
 
 def _through(layer: Layer, job: Job, call_next: Next) -> object:

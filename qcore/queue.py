@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from copy import copy
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qcore import links
-from qcore.driver import Bulk, Clearable, Inspectable, LockRule, Payload, Push, Sizable
+from qcore.driver import Bulk, LockRule, Outbox, Payload, Push
 from qcore.errors import JobDefinitionError, PayloadError, UnsupportedError
 from qcore.events import JobDiscarded, JobHeld, JobQueued, JobQueueing
 from qcore.handlers import HandlerCall
+from qcore.holdings import Holdings
 from qcore.job_plan import JobPlan, display_name_of, plan_of, retry_until_of, tags_of
 from qcore.layers import encoded
 from qcore.options import JobOptions, checked_name, seconds_until
@@ -22,13 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from qcore.clock import Clock
-    from qcore.driver import Driver, Listed, QueueCounts
+    from qcore.driver import Driver
     from qcore.events import Events
     from qcore.job_codec import JobCodec
     from qcore.jobs import Job
     from qcore.links import Link
     from qcore.unique_locks import UniqueLocks
 
+
+logger = logging.getLogger("qcore")
 
 _FIXED = ("uuid", "id", "job", "data")
 
@@ -46,7 +51,7 @@ class Hooks:
         """Refuses what must not be pushed through a driver now."""
 
 
-class Queue:
+class Queue(Holdings):
     """One configured connection, as code that pushes sees it."""
 
     def __init__(  # noqa: PLR0913 - joined by the App
@@ -62,9 +67,7 @@ class Queue:
         locks: UniqueLocks,
     ) -> None:
         """Take the parts."""
-        self.name = name
-        self.driver = driver
-        self.default_queue = default_queue
+        super().__init__(name, driver, default_queue)
         self._codec = codec
         self._clock = clock
         self._events = events
@@ -74,6 +77,31 @@ class Queue:
         """How the sync connection runs what was pushed."""
         self.after_commit = False
         """True when pushes wait for the commit of an open transaction, unless they say otherwise."""
+
+    def joined(self, transaction: object) -> Queue:
+        """Give the push side as it is inside a transaction of the caller: what it pushes is gone with a rollback.
+
+        :raises UnsupportedError: when the driver cannot write there.
+        :raises ConfigError: when the transaction is on another database, or none is open.
+        """
+        if not isinstance(self.driver, Outbox):
+            message = (
+                f"the connection {self.name!r} cannot write jobs in your transaction, only a database can: "
+                "say after_commit= instead of within="
+            )
+            raise UnsupportedError(message)
+        inside = copy(self)
+        inside.driver, inside.locks = self.driver.joined(transaction), self.locks.written_by(transaction)
+        return inside
+
+    def before_commit(self, transaction: object) -> Queue:
+        """Give the push side whose locks are taken inside a transaction of the caller, if that is on their database."""
+        locks = self.locks.joined(transaction)
+        if locks is None:
+            return self
+        inside = copy(self)
+        inside.locks = locks
+        return inside
 
     def push(self, job: Job, options: JobOptions) -> str | None:
         """Push one job and give its id; None when a hook or the job itself dropped it.
@@ -85,12 +113,27 @@ class Queue:
         prepared = self.prepare(job, options)
         if prepared is None:
             return None
+        if prepared.lock is None:
+            self._send_free([(prepared, job)])
+            self._pushed(quietly=False)
+            return prepared.payload.id
         return prepared.payload.id if self.send([(prepared, job)]) else None
 
-    def send(self, prepared: Sequence[tuple[Push, Job | None]]) -> list[str]:
-        """Push what was prepared, in one step where the driver can; give the ids of what was not refused by a lock."""
+    def send(self, prepared: Sequence[tuple[Push, Job | None]], *, quietly: bool = False) -> list[str]:
+        """Push what was prepared, in one step where the driver can; give the ids of what was not refused by a lock.
+
+        ``quietly`` says that the caller is not the one to hear of errors of jobs that are run here and now.
+        """
         locked = [each for each in prepared if each[0].lock is not None]
         free = [each for each in prepared if each[0].lock is None] if locked else prepared
+        self._send_free(free)
+        sent = [push.payload.id for push, _ in free]
+        sent += [push.payload.id for push, job in locked if self._send_locked(push, job)]
+        self._pushed(quietly=quietly)
+        return sent
+
+    def _send_free(self, free: Sequence[tuple[Push, Job | None]]) -> None:
+        """Push what wants no lock."""
         self._tell(JobQueueing, free)
         if len(free) > 1 and isinstance(self.driver, Bulk):
             self.driver.bulk([push for push, _ in free])
@@ -98,11 +141,22 @@ class Queue:
             for push, _ in free:
                 self.driver.push(push.queue, push.payload, delay=push.delay)
         self._tell(JobQueued, free)
-        sent = [push.payload.id for push, _ in free]
-        sent += [push.payload.id for push, job in locked if self._send_locked(push, job)]
-        if self.after_push is not None:
+
+    def _pushed(self, *, quietly: bool) -> None:
+        if self.after_push is None:
+            return
+        if quietly:
+            self.run_quietly()
+        else:
             self.after_push()
-        return sent
+
+    def run_quietly(self) -> None:
+        """Let the sync connection run what was pushed. What fails there is settled by then, and only logged."""
+        if self.after_push is not None:
+            try:
+                self.after_push()
+            except Exception:
+                logger.exception("what was pushed to the connection %s failed there", self.name)
 
     def _send_locked(self, push: Push, job: Job | None) -> bool:
         """Push a unique job and take its lock; False when somebody else holds it."""
@@ -117,23 +171,6 @@ class Queue:
     def tell_held(self, prepared: Sequence[tuple[Push, Job | None]], *, over: bool = False) -> None:
         """Tell that what was prepared waits for something, or that it waited in vain."""
         self._tell(JobDiscarded if over else JobHeld, prepared)
-
-    def send_within(self, prepared: Sequence[tuple[Push, Job | None]], transaction: object) -> list[str]:
-        """Let a transaction of the caller write what was prepared; give the ids of what was not refused by a lock.
-
-        :raises UnsupportedError: when the driver cannot do that.
-        :raises ConfigError: when the transaction is on another database, or none is open.
-        """
-        sent = []
-        for push, job in prepared:
-            self._tell(JobQueueing, [(push, job)])
-            holder = self.locks.push_within(push, transaction)
-            if holder is None:
-                sent.append(push.payload.id)
-                self._tell(JobQueued, [(push, job)])
-            else:
-                self.locks.tell_skipped(push, job, holder)
-        return sent
 
     def send_as(self, prepared: Sequence[tuple[Push, Job | None]], push_all: Callable[[list[Push]], bool]) -> bool:
         """Push what was prepared by a step that does more than that; False when the step did nothing.
@@ -184,42 +221,6 @@ class Queue:
         self._hooks.guard(self.driver)
         return bool(self.send([(push, None)]))
 
-    def size(self, queue: str | None = None) -> int:
-        """Count what is on a queue: ready, delayed and reserved.
-
-        :raises UnsupportedError: when the driver cannot know.
-        """
-        if not isinstance(self.driver, Sizable):
-            raise self._unable("count its jobs")
-        return self.driver.size(queue or self.default_queue)
-
-    def clear(self, queue: str | None = None) -> int:
-        """Remove everything from a queue and say how much it was.
-
-        :raises UnsupportedError: when the driver cannot do that.
-        """
-        if not isinstance(self.driver, Clearable):
-            raise self._unable("clear a queue")
-        return self.driver.clear(queue or self.default_queue)
-
-    def counts(self) -> list[QueueCounts]:
-        """Count every queue that holds something.
-
-        :raises UnsupportedError: when the driver cannot know.
-        """
-        if not isinstance(self.driver, Inspectable):
-            raise self._unable("show what it holds")
-        return self.driver.counts()
-
-    def listed(self, queue: str | None = None, *, limit: int = 100) -> list[Listed]:
-        """Show what is on a queue, what becomes available first on top.
-
-        :raises UnsupportedError: when the driver cannot know.
-        """
-        if not isinstance(self.driver, Inspectable):
-            raise self._unable("show what it holds")
-        return self.driver.listed(queue or self.default_queue, limit=limit)
-
     def body_of(self, job: Job, options: JobOptions, job_id: str) -> bytes:
         """Write the payload of a job that was pushed before: what hooks add is added only once.
 
@@ -248,10 +249,11 @@ class Queue:
         queue, delay, body = drafted
         if fields is not None:
             body |= fields
-        if "unique" in body:
+        is_unique = "unique" in body
+        if is_unique:
             links.with_rule(body, rule)
         payload, lock = Payload(body["id"], self._codec.codec.dumps(body, what=body["displayName"])), None
-        if "unique" in body:
+        if is_unique:
             delay = self.locks.put_off(body, delay) if options.delay is None else delay
             lock = links.lock_of(body, delay, rule)
         return Push(queue, payload, delay, lock)
@@ -287,7 +289,7 @@ class Queue:
         body: dict[str, Any] = {
             "uuid": job_id,
             "displayName": display_name_of(job) if plan.displays else plan.display_name,
-            "job": job.handler if isinstance(job, HandlerCall) else CALL,
+            "job": CALL,
             "maxTries": options.tries,
             "maxExceptions": options.max_exceptions,
             "failOnTimeout": options.fail_on_timeout or False,
@@ -298,6 +300,8 @@ class Queue:
             "id": job_id,
             "createdAt": self._clock.now(),
         }
+        if isinstance(job, HandlerCall):
+            body["job"] = job.handler
         if plan.tagged:
             body["tags"] = tags_of(job)
         if plan.unique and (field := field_of(job, at_once=self.after_push is not None)) is not None:
@@ -313,9 +317,6 @@ class Queue:
         body |= fixed
         read_body(body)  # what a hook says shall not stop a worker later
         return body
-
-    def _unable(self, what: str) -> UnsupportedError:
-        return UnsupportedError(f"the driver of the connection {self.name!r} cannot {what}")
 
     def _tell(
         self, event: type[JobQueueing | JobQueued | JobHeld | JobDiscarded], pushes: Sequence[tuple[Push, Job | None]]

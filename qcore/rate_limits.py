@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from qcore.errors import ConfigError
+from qcore.layers import Middleware
 from qcore.options import checked_name
 from qcore.payload import FAR
 
@@ -70,6 +71,15 @@ class Limit:
 
 class Unlimited:
     """What a limiter gives for a job that may always run; None means the same."""
+
+
+class AsksLimiter(Middleware):
+    """Base of middleware that asks a limiter, so that a dispatch can tell whether there is one."""
+
+    __slots__ = ()
+
+    name: str
+    """The name of the limiter."""
 
 
 Limiter: TypeAlias = Callable[[Any], "Limit | Iterable[Limit] | Unlimited | type[Unlimited] | None"]

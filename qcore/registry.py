@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 _classes: dict[str, type[Job]] = {}
 
+_OWN = {
+    "qcore:batch": ("qcore.batch_link", "BatchLink"),
+    "qcore:rest-dropped": ("qcore.batch_link", "RestDropped"),
+}
+"""Jobs of qcore itself that a worker loads when it meets one: few workers do."""
+
+_NO_JOB = "qcore:handler"
+"""What a push to a handler class is called. No payload may ask for it: it names the handler as its ``job``."""
+
 
 def register(job_class: type[Job], names: Collection[str]) -> None:
     """Let every name stand for the class.
@@ -34,7 +43,7 @@ def register(job_class: type[Job], names: Collection[str]) -> None:
                 "give one of them another name="
             )
             raise DuplicateJobError(message)
-    _classes.update(dict.fromkeys(names, job_class))
+    _classes.update({name: job_class for name in names if name != _NO_JOB})
 
 
 def _same(one: type[Job], other: type[Job]) -> bool:
@@ -54,6 +63,8 @@ def resolve(name: str) -> type[Job]:
     try:
         return _classes[name]
     except KeyError:
+        if name in _OWN:
+            return _own(name)
         message = (
             f"no job named {name!r} is known here{_nearest(name)}: add its module to imports; "
             "a worker that is running already knows a new job only after a restart"
@@ -61,10 +72,22 @@ def resolve(name: str) -> type[Job]:
         raise UnknownJobError(message) from None
 
 
+def _own(name: str) -> type[Job]:
+    from importlib import import_module
+
+    module, class_name = _OWN[name]
+    job_class: type[Job] = getattr(import_module(module), class_name)
+    return job_class
+
+
 def _nearest(name: str) -> str:
     import difflib  # only a failing look-up needs it
 
     close = difflib.get_close_matches(name, _classes, n=3)
+    if not close and ":" not in name:
+        # What is typed is often the last part alone.
+        short = {full.rpartition(":")[2]: full for full in _classes if not full.startswith("qcore:")}
+        close = [short[each] for each in difflib.get_close_matches(name, short, n=3)]
     return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 

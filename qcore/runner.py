@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qcore import links, payload
+from qcore import payload, payload_fields
 from qcore.delivery import Delivery, Tools, context_of
 from qcore.driver import Extendable, Settled
 from qcore.errors import (
@@ -46,6 +46,9 @@ BACKOFF_LIMIT = 10.0
 
 _EXCEPTIONS = "exceptions:{}"
 _EXCEPTIONS_TTL = 86_400.0
+
+
+_DONE = Done()
 
 
 class RunDefaults(NamedTuple):
@@ -139,17 +142,21 @@ class Runner:
     def _decide(self, delivery: Delivery) -> Outcome:
         try:
             body = delivery.body = payload.decode(delivery.reservation.payload.body, self._codec.codec)
-            if "chain" in body.raw:
-                delivery.chain = links.chain_of(body.raw["chain"])
+            if body.has_more:
+                delivery.chain = payload_fields.checked(body.raw)
         except PayloadError as error:
+            if delivery.body is not None:
+                # What the failure leads to is read from here: from what is whole.
+                raw, delivery.chain = payload_fields.sound(delivery.body.raw)
+                delivery.body = delivery.body._replace(raw=raw)
             self._begin(delivery)
             return self._raised(delivery, error, Failed(error))
         self._begin(delivery)
         decided = asked_for(delivery)
         if decided is None:
             decided = self._hopeless(delivery, body)
-            if decided is None and "unique" in body.raw:
-                decided = self._kept_away(delivery)
+            if decided is None and body.has_more and "unique" in body.raw:
+                decided = self._kept_away(delivery, body)
         elif type(decided) is Failed:
             self._restore_quietly(delivery)
         # Not `or`: Skipped() is an empty tuple, which is false.
@@ -174,13 +181,14 @@ class Runner:
         self._restore_quietly(delivery)
         return self._raised(delivery, over, Failed(over))
 
-    def _kept_away(self, delivery: Delivery) -> Outcome | None:
+    def _kept_away(self, delivery: Delivery, body: Body) -> Outcome | None:
         """Find a unique or debounced job that another one keeps from running."""
         holder = self._pipeline.locks.holder_against(delivery)
         if holder is None:
             return None
         self._restore_quietly(delivery)
         self._pipeline.locks.tell_kept_away(delivery, holder)
+        delivery.blocked_by = "debounced" if body.raw["unique"].get("rule") == "replace" else "not unique"
         return Skipped()
 
     def _attempt(self, delivery: Delivery, body: Body) -> Outcome:
@@ -189,8 +197,8 @@ class Runner:
         if body.timeout and body.timeout >= self._driver.retry_after and not self._extended(delivery, timeout):
             return Lost(Released(0, counted=False))
         try:
-            job = delivery.job = self._codec.restored(body)
-            self.user.call(self._pipeline.around(delivery, job, self.user, timeout), timeout)
+            delivery.job = self._codec.restored(body)
+            self.user.call(self._pipeline.around(delivery, body, self.user), timeout)
         except INTERRUPTIONS:
             raise
         except OutOfTime as over:
@@ -211,12 +219,12 @@ class Runner:
 
     def _ended(self, delivery: Delivery) -> Outcome:
         """Find out how a job ended that did not raise."""
+        asked = asked_for(delivery, deleted=_DONE if delivery.has_begun else None)
+        if asked is not None:
+            return asked
         if not delivery.has_begun:
-            return asked_for(delivery) or Skipped()
-        asked = asked_for(delivery, deleted=Done())
-        if asked is None and isinstance(delivery.job, HandlerCall):
-            return self._left_open(delivery, delivery.job)
-        return asked or Done()
+            return Skipped()
+        return self._left_open(delivery, delivery.job) if type(delivery.job) is HandlerCall else _DONE
 
     def _left_open(self, delivery: Delivery, job: HandlerCall) -> Outcome:
         """End a delivery whose handler class did not: it comes back when its lease would have ended."""

@@ -164,7 +164,9 @@ class Keys:
         return f"Keys(<{len(self._secrets)} hidden>)"
 
     def __reduce__(self) -> NoReturn:
-        message = "keys are never pickled, so no closure captures an App or its configuration: use qcore.dispatch() in it"
+        message = (
+            "keys are never pickled, so no closure captures an App or its configuration: use qcore.dispatch() in it"
+        )
         raise TypeError(message)
 
 

@@ -5,10 +5,7 @@ Locks, counters and signals live here. Time to live runs on the store's clock.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
-
-if TYPE_CHECKING:
-    from qcore.driver import Lock
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Store(Protocol):
@@ -61,11 +58,10 @@ class Listing(Protocol):
 class Joining(Protocol):
     """The store can write in a transaction that the caller began, and will end, on the store's own database."""
 
-    def is_in(self, transaction: object) -> bool:
-        """Tell whether the session or connection of a caller is on the store's own database.
+    def joined(self, transaction: object) -> Store | None:
+        """Give the store as it is inside of that transaction; None when it is on another database.
 
-        :raises UnsupportedError: when it is, but has to be awaited.
+        Its ``home`` is the one of a driver that joined the same transaction.
+
+        :raises UnsupportedError: when it is on this database, but has to be awaited.
         """
-
-    def take_lock_within(self, lock: Lock, transaction: object) -> str | None:
-        """Take a lock, which is gone with a rollback; gives the owner that holds it instead."""

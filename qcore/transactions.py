@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qcore import sessions
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from qcore.clock import Clock
     from qcore.driver import Push
     from qcore.jobs import Job
+    from qcore.options import JobOptions
     from qcore.queue import Queue
 
     Prepared = Sequence[tuple[Push, Job | None]]
@@ -30,102 +32,85 @@ logger = logging.getLogger("qcore")
 class Transaction(Protocol):
     """Something that will be over: committed, or rolled back."""
 
-    origin: object
-    """What the user knows it by: a session, or a connection."""
+    @property
+    def origin(self) -> object:
+        """What the user knows it by: a session, or a connection."""
 
     def when_over(self, commit: Callable[[], object], rollback: Callable[[], object]) -> None:
-        """Call one of the two, once. What ``commit`` raises reaches whoever ends the transaction, or the log."""
+        """Call one of the two, once. What ``commit`` raises reaches whoever ends the transaction, or the log.
+
+        ``rollback`` raises nothing.
+        """
 
 
-class Way(Protocol):
-    """How payloads that were made come to their queue."""
+class PushSide(Protocol):
+    """Makes payloads and sends them: the queue itself, or one that waits."""
 
-    def send(self, queue: Queue, prepared: Prepared) -> list[str]:
-        """Send them; gives the ids of those that no lock refused."""
+    def prepare(self, job: Job, options: JobOptions) -> Push | None:
+        """Make a job ready to be sent."""
 
-
-class AtOnce:
-    """Push now."""
-
-    def send(self, queue: Queue, prepared: Prepared) -> list[str]:
-        """Push them."""
-        return queue.send(prepared)
+    def send(self, prepared: Prepared) -> list[str]:
+        """Send what was prepared; gives the ids of what no lock refused."""
 
 
 class Later:
-    """Push when a transaction has committed; nothing is left when it is rolled back."""
+    """The push side of a connection when it waits for a transaction; nothing is left when that is rolled back."""
 
-    def __init__(self, transaction: Transaction, clock: Clock) -> None:
+    def __init__(self, queue: Queue, transaction: Transaction, clock: Clock) -> None:
         """Wait for that transaction."""
+        self._queue = queue
         self._transaction = transaction
         self._clock = clock
 
-    def __eq__(self, other: object) -> bool:
-        """Be equal for the same transaction."""
-        return isinstance(other, Later) and self._transaction.origin is other._transaction.origin
+    @cached_property
+    def _inside(self) -> Queue:
+        """The queue whose locks are taken by the transaction itself, when it is on their database.
 
-    def __hash__(self) -> int:
-        """Agree with ``==``."""
-        return id(self._transaction.origin)
-
-    def send(self, queue: Queue, prepared: Prepared) -> list[str]:
-        """Keep them and their locks until the transaction is over.
-
-        A delay counts from now, so that a moment stays that moment.
+        Another connection would have to wait for its end. Asked only for jobs that have a lock.
         """
-        # Its own locks a transaction takes back itself. Another connection would have to wait for its end to do so.
-        within = self._joined(queue, prepared)
-        kept = _reserved(queue, prepared, within)
+        origin = self._transaction.origin
+        return self._queue if origin is None else self._queue.before_commit(origin)
+
+    def prepare(self, job: Job, options: JobOptions) -> Push | None:
+        """Make a job ready to be sent."""
+        queue = self._queue if type(job).__job__.unique is None else self._inside
+        return queue.prepare(job, options)
+
+    def send(self, prepared: Prepared) -> list[str]:
+        """Keep payloads and their locks until the transaction is over. Delays count from now: a moment stays that."""
+        queue = self._inside if any(push.lock is not None for push, _ in prepared) else self._queue
+        kept = _reserved(queue, prepared)
         if kept:
             queue.tell_held(kept)
             since = self._clock.monotonic()
             self._transaction.when_over(
-                lambda: _push(queue, kept, passed=self._clock.monotonic() - since),
-                lambda: _discard(queue, kept, joined=within is not None),
+                lambda: _push(self._queue, kept, passed=self._clock.monotonic() - since),
+                lambda: _discard(queue, kept, joined=queue is not self._queue),
             )
         return [push.payload.id for push, _ in kept]
 
-    def _joined(self, queue: Queue, prepared: Prepared) -> object:
-        """Give the session when it is on the database of the locks, so that these are taken inside of it."""
-        origin = self._transaction.origin
-        if any(push.lock is not None for push, _ in prepared) and origin is not None and queue.locks.joins(origin):
-            return origin
-        return None
+
+def _reserved(queue: Queue, prepared: Prepared) -> Prepared:
+    """Take the locks, and leave out what others hold."""
+    kept: list[tuple[Push, Job | None]] = []
+    try:
+        for push, job in prepared:
+            holder = queue.locks.reserve(push)
+            if holder is None:
+                kept.append((push, job))
+            else:
+                queue.locks.tell_skipped(push, job, holder)
+    except BaseException:
+        _cancel(queue, kept)
+        raise
+    return kept
 
 
-class Within:
-    """Let a transaction of the caller write the payloads itself."""
-
-    def __init__(self, origin: object) -> None:
-        """Take the session or connection."""
-        self._origin = origin
-
-    def __eq__(self, other: object) -> bool:
-        """Be equal for the same session or connection."""
-        return isinstance(other, Within) and self._origin is other._origin
-
-    def __hash__(self) -> int:
-        """Agree with ``==``."""
-        return id(self._origin)
-
-    def send(self, queue: Queue, prepared: Prepared) -> list[str]:
-        """Write them and their locks.
-
-        :raises UnsupportedError: when the queue, or the lock of a unique job, lives in no database.
-        :raises ConfigError: when it is another database than that of the transaction, or none is open.
-        """
-        return queue.send_within(prepared, self._origin)
-
-
-AT_ONCE = AtOnce()
-
-
-def after(response: Transaction | None, transaction: Transaction | None, clock: Clock) -> Way:
-    """Give the way that waits for a transaction, and then for a response."""
-    waited_for = transaction or response
-    if transaction is not None and response is not None:
-        waited_for = _Then(transaction, response)
-    return AT_ONCE if waited_for is None else Later(waited_for, clock)
+def both(transaction: Transaction | None, response: Transaction | None) -> Transaction | None:
+    """Wait for a transaction, and when that has committed for a response."""
+    if transaction is None or response is None:
+        return transaction or response
+    return _Then(transaction, response)
 
 
 class _Then:
@@ -138,22 +123,6 @@ class _Then:
 
     def when_over(self, commit: Callable[[], object], rollback: Callable[[], object]) -> None:
         self._first.when_over(lambda: self._second.when_over(commit, rollback), rollback)
-
-
-def _reserved(queue: Queue, prepared: Prepared, within: object) -> Prepared:
-    """Take the locks, and leave out what others hold."""
-    kept: list[tuple[Push, Job | None]] = []
-    try:
-        for push, job in prepared:
-            holder = None if push.lock is None else queue.locks.reserve(push, within=within)
-            if holder is None:
-                kept.append((push, job))
-            else:
-                queue.locks.tell_skipped(push, job, holder)
-    except BaseException:
-        _cancel(queue, kept if within is None else ())
-        raise
-    return kept
 
 
 def _push(queue: Queue, prepared: Prepared, *, passed: float) -> None:
@@ -173,7 +142,7 @@ def _push(queue: Queue, prepared: Prepared, *, passed: float) -> None:
 
 
 def _discard(queue: Queue, prepared: Prepared, *, joined: bool) -> None:
-    """Drop what waited; locks that were taken inside of the transaction are gone with it."""
+    """Drop what waited; what the transaction took it gives back itself."""
     _cancel(queue, () if joined else prepared)
     queue.tell_held(prepared, over=True)
 
@@ -200,10 +169,10 @@ def run_all(actions: Iterable[Callable[[], object]]) -> None:
     if not errors:
         return
     # Ctrl-C first of all: it must not end in the log.
-    raised = next((error for error in errors if not isinstance(error, Exception)), errors[0])
-    for error in errors:
-        if error is not raised:
-            logger.error("one more push after a commit failed: %r", error, exc_info=error)
+    raised = next((each for each in errors if not isinstance(each, Exception)), errors[0])
+    for each in errors:
+        if each is not raised:
+            logger.error("one more push after a commit failed: %r", each, exc_info=each)
     raise raised
 
 
@@ -214,6 +183,7 @@ class Transactions:
         """Begin without sources; Django's connections are looked at without one."""
         self.sources: list[Callable[[], object]] = []
         """They are asked in this order."""
+        self._has_warned = False
 
     def add_source(self, source: Callable[[], object]) -> None:
         """Ask ``source()`` for the session in force, or None, when a push shall wait for whatever there is.
@@ -229,15 +199,6 @@ class Transactions:
             raise ConfigError(message)
         self.sources.append(source)
 
-    def way(self, after_commit: object, within: object, clock: Clock) -> Way:
-        """Choose the way of a push; ``after_commit`` is True, False or a session.
-
-        :raises JobDefinitionError: for something that is no session.
-        """
-        if within is not None:
-            return Within(sessions.unwrapped(within))
-        return after(None, self.waited_for(after_commit), clock)
-
     def waited_for(self, after_commit: object) -> Transaction | None:
         """Give the open transaction that a push waits for; ``after_commit`` is True, False or a session.
 
@@ -249,6 +210,12 @@ class Transactions:
 
     def in_force(self) -> Transaction | None:
         """Give the first open transaction of the sources, in their order, and then of Django; None without one."""
+        if not self.sources and "django.db" not in sys.modules and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "a push is to wait for the transaction in force, and nobody said how to find it, so it does not wait: "
+                "say app.transactions(...), or after_commit=session"
+            )
         for source in self.sources:
             transaction = transaction_of(sessions.asked(source))
             if transaction is not None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
 
 from qcore.driver import LockRule
 from qcore.errors import JobDefinitionError, PayloadError
@@ -150,12 +149,19 @@ def _text_of(given: object, whose: str) -> str:
 def _part(part: object, whose: str) -> str:
     if isinstance(part, str):
         return str.__str__(part)
-    if isinstance(part, int | Decimal | UUID) or (isinstance(part, float) and part - part == 0):
+    if isinstance(part, int) or (isinstance(part, float) and math.isfinite(part)) or _is_rare(part):
         return str(part)
     raise PayloadError(
         f"{whose}.unique_id() is a text, a number, a UUID or a tuple of those, got {part!r:.60} "
         f"({type(part).__qualname__})"
     )
+
+
+def _is_rare(part: object) -> bool:
+    from decimal import Decimal  # defining a job class loads neither
+    from uuid import UUID
+
+    return isinstance(part, Decimal | UUID)
 
 
 def _checked_ttl(seconds: object, whose: str) -> float:

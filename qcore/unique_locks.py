@@ -31,6 +31,11 @@ RESERVED_FOR = 3600.0
 _SINCE = "since:{}"
 
 
+def is_pending(value: str) -> bool:
+    """Tell whether the job that holds a lock waits for a commit, or lives in another backend than its lock."""
+    return value.startswith(pending(""))
+
+
 def owner_id(value: str) -> str:
     """Give the id of the job that holds a lock, whose value this is."""
     return value.removeprefix(pending(""))
@@ -49,12 +54,37 @@ class UniqueLocks:
         self._clock = clock
         self._events = events
 
+    @property
+    def share_home(self) -> bool:
+        """True when locks and payloads live in one backend, so that one step can write both."""
+        return self._store().home is self._driver.home
+
+    def joined(self, transaction: object) -> UniqueLocks | None:
+        """Give the locks as they are inside a transaction of the caller; None when that is on another backend.
+
+        What is taken there is gone with a rollback. Any other way it would have to wait for the transaction's end.
+        """
+        store, driver = self._store(), self._driver
+        inside = store.joined(transaction) if isinstance(store, Joining) else None
+        if inside is None:
+            return None
+        if self.share_home and isinstance(driver, Outbox):
+            driver = driver.joined(transaction)
+        return UniqueLocks(self._connection, driver, store=lambda: inside, clock=self._clock, events=self._events)
+
+    def written_by(self, transaction: object) -> UniqueLocks:
+        """Give the locks of payloads that a transaction of the caller writes; those elsewhere cannot be taken."""
+        inside = self.joined(transaction) if self.share_home else None
+        return inside or _Elsewhere(
+            self._connection, self._driver, store=self._store, clock=self._clock, events=self._events
+        )
+
     # When a job is pushed.
 
     def push(self, push: Push) -> str | None:
         """Push a payload and take its lock; gives the holder when that refused it."""
         lock = push.lock
-        if lock is not None and isinstance(self._driver, Locking) and self._shares_home():
+        if lock is not None and isinstance(self._driver, Locking) and self.share_home:
             holder = self._driver.push_locked(push)
             return None if holder is None else owner_id(holder)
         if lock is None or lock.rule is LockRule.REPLACE:
@@ -87,45 +117,16 @@ class UniqueLocks:
     def _push_bare(self, push: Push) -> None:
         self._driver.push(push.queue, push.payload, delay=push.delay)
 
-    def push_within(self, push: Push, transaction: object) -> str | None:
-        """Let a transaction of the caller store a payload and take its lock; gives the holder when that refused it.
-
-        :raises UnsupportedError: when it cannot.
-        """
-        driver, lock = self._driver, push.lock
-        if not isinstance(driver, Outbox):
-            raise UnsupportedError(
-                f"the connection {self._connection!r} cannot write jobs in your transaction, only a database can: "
-                "say after_commit= instead of within="
-            )
-        if lock is not None and not self._shares_home():
-            raise UnsupportedError(
-                f"the lock of a unique job has to be in the database of the connection {self._connection!r} for "
-                f"within=: set store = {self._connection!r}, or say after_commit= instead"
-            )
-        holder = driver.push_within(push, transaction)
-        return None if holder is None else owner_id(holder)
-
-    def joins(self, transaction: object) -> bool:
-        """Tell whether a transaction of the caller is on the database of the locks, which it may have locked."""
-        store = self._store()
-        return isinstance(store, Joining) and store.is_in(transaction)
-
-    def reserve(self, push: Push, *, within: object = None) -> str | None:
+    def reserve(self, push: Push) -> str | None:
         """Keep the lock of a payload that is to be pushed after a commit; gives the holder when it is taken.
 
         The push that follows takes it over. Without a push it ends within an hour; on a rollback, ``cancel`` it.
-        ``within`` a transaction that ``joins()`` it is taken there, and needs no cancelling.
         """
         lock = push.lock
         if lock is None or lock.rule is not LockRule.REFUSE:
             return None
         ttl = RESERVED_FOR if lock.ttl is None else min(lock.ttl, RESERVED_FOR)
-        store = self._store()
-        if within is not None and isinstance(store, Joining):
-            holder = store.take_lock_within(Lock(lock.key, pending(lock.owner), ttl), within)
-            return None if holder is None else owner_id(holder)
-        if isinstance(self._driver, Locking) and self._shares_home():
+        if isinstance(self._driver, Locking) and self.share_home:
             holder = self._driver.take_lock(Lock(lock.key, pending(lock.owner), ttl))
             return None if holder is None else owner_id(holder)
         return self._take_apart(lock._replace(ttl=ttl))
@@ -142,7 +143,7 @@ class UniqueLocks:
         its own lock is given up for the payload, as it would be in the step.
         """
         lock = push.lock
-        if lock is None or self._shares_home():
+        if lock is None or self.share_home:
             return push
         if lock.rule is not LockRule.REPLACE:
             if after is not None:
@@ -164,7 +165,7 @@ class UniqueLocks:
     def after(self, push: Push, *, pushed: bool) -> None:
         """Do what was left by ``before`` for the time after that step."""
         lock = push.lock
-        if lock is None or self._shares_home():
+        if lock is None or self.share_home:
             return
         if lock.rule is LockRule.REPLACE:
             if pushed and push.delay > 0:
@@ -205,7 +206,7 @@ class UniqueLocks:
         if field.until_processing and delivery.attempts() > 1:
             return None  # it gave its lock up when it was begun
         lock = Lock(field.key, delivery.id, field.ttl)
-        if isinstance(self._driver, Locking) and self._shares_home():
+        if isinstance(self._driver, Locking) and self.share_home:
             holder = self._driver.take_lock(lock)
             return None if holder is None else owner_id(holder)
         return self._take_apart(lock)
@@ -238,7 +239,7 @@ class UniqueLocks:
     def unlocks(self, delivery: Delivery) -> tuple[Unlock, ...]:
         """Give what is to be freed with the delete; nothing where that takes a step of its own."""
         field = _field_of(delivery)
-        if field is None or field.rule is LockRule.REPLACE or not self._shares_home():
+        if field is None or field.rule is LockRule.REPLACE or not self.share_home:
             return ()
         return (Unlock(field.key, delivery.id),)
 
@@ -250,9 +251,6 @@ class UniqueLocks:
             self._free(field.key, delivery.id)
 
     # The two steps.
-
-    def _shares_home(self) -> bool:
-        return self._store().home is self._driver.home
 
     def _take_apart(self, lock: Lock) -> str | None:
         """Take a lock for which nobody can say whether its owner is live; gives the holder when it is taken."""
@@ -274,6 +272,17 @@ class UniqueLocks:
         store = self._store()
         held = store.held(key) if isinstance(store, Listing) else None
         return None if held is None or held.expires_at is None else max(held.expires_at - self._clock.now(), 0)
+
+
+class _Elsewhere(UniqueLocks):
+    """Locks that a transaction could not take back."""
+
+    def push(self, push: Push) -> str | None:  # noqa: ARG002
+        """Refuse it."""
+        raise UnsupportedError(
+            f"within= takes the lock of a unique job in your transaction, so it has to live on the connection "
+            f"{self._connection!r}: set store = {self._connection!r}, or say after_commit= instead"
+        )
 
 
 def _field_of(delivery: Delivery) -> LockField | None:

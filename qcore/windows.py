@@ -37,9 +37,7 @@ class Window:
 
     def left(self) -> float:
         """Seconds until the window ends, as it was last seen; never more than it lasts, whatever other clocks say."""
-        if self._end is None:
-            return 0
-        return min(max(float(self._end) - self._clock.now(), 0), self._seconds)
+        return min(max(float(self._end or 0) - self._clock.now(), 0), self._seconds)
 
     def hit(self) -> int:
         """Count one more, in a new window if there is none, and give the count."""

@@ -51,7 +51,8 @@ class Features:
     size: bool = True
     clear: bool = True
     inspect: bool = True
-    """The last five: it offers ``Bulk``, ``Extendable``, ``Sizable``, ``Clearable``, ``Inspectable``."""
+    find: bool = True
+    """The last six: it offers ``Bulk``, ``Extendable``, ``Sizable``, ``Clearable``, ``Inspectable``, ``Findable``."""
 
 
 def needs(*features: str) -> Callable[[Test], Test]:

@@ -123,9 +123,13 @@ class CallbacksContract(ContractBase):
         batches.settle(step("a 1", State.FAILED, dropped=["a 2"]))
         batches.settle(step("b", State.FAILED))
         assert ["finally"] == callbacks(driver)
-        assert [True, False] == [batches.revive(BATCH), batches.revive(BATCH)]
+        members = ["b", "a 1", "a 2", "nobody"]
+        assert [True, False] == [batches.revive(BATCH, members), batches.revive(BATCH, members)]
+        found = batches.find(BATCH)
+        assert found is not None
+        assert ((3, 3, 0, 0, 0), None, None) == (counts(found), found.finished_at, found.cancelled_at)
         settled(batches, State.DONE, ["b", "a 1"])
-        assert ((3, 0, 2, 0, 1), []) == (counts(batches.find(BATCH)), callbacks(driver))
+        assert ((3, 1, 2, 0, 0), []) == (counts(batches.find(BATCH)), callbacks(driver))
         batches.settle(step("a 2"))
 
         assert ((3, 0, 3, 0, 0), ["then"]) == (counts(batches.find(BATCH)), callbacks(driver))
@@ -136,7 +140,7 @@ class CallbacksContract(ContractBase):
         """And is told no more."""
         dispatched(batches, EVERY, "a", "b")
         batches.settle(step("a", State.FAILED))
-        batches.revive(BATCH)
+        batches.revive(BATCH, ["a"])
         callbacks(driver)
         batches.settle(step("a", State.FAILED, at=NOW + 5))
         found = batches.find(BATCH)
@@ -171,7 +175,54 @@ class CallbacksContract(ContractBase):
         batches.settle(step("a"))
 
         assert ["finally"] == callbacks(driver)
-        assert batches.revive(BATCH) is False
+        assert batches.revive(BATCH, ["a"]) is False
+
+    def test_only_members_that_failed_or_were_dropped_wait_again(self, driver: Driver, batches: BatchStore) -> None:
+        """Those that succeeded stay as they are, and so does a cancellation by request."""
+        dispatched(batches, options("then", "finally"), "a", "b", "c")
+        batches.cancel(BATCH, NOW + 1)
+        settled(batches, State.DONE, ["a"])
+        batches.settle(step("b", State.FAILED, dropped=["c"]))
+        assert ["finally"] == callbacks(driver)
+
+        assert [False, True] == [batches.revive(BATCH, ["a"]), batches.revive(BATCH, ["a", "b"])]
+        assert ((3, 1, 1, 0, 1), ["b"]) == (counts(batches.find(BATCH)), batches.members(BATCH, State.PENDING))
+        batches.settle(step("b", at=NOW + 5))
+        found = batches.find(BATCH)
+        assert found is not None
+        assert ("request", NOW + 5, []) == (found.cancelled_by, found.finished_at, callbacks(driver))
+
+    @pytest.mark.parametrize("failed", [False, True])
+    def test_a_batch_that_was_given_up_ends_without_a_word_to_its_chain(
+        self, driver: Driver, batches: BatchStore, *, failed: bool
+    ) -> None:
+        """The chain heard of it by other means; when it is opened again it goes on as ever."""
+        batches.create(new_batch(options("then", "finally", chain=chain("next"))))
+        batches.add(BATCH, ["a"], [])
+        batches.settle(step("a", State.FAILED if failed else State.DONE))
+        assert [True, False] == [batches.give_up(BATCH, NOW + 5), batches.give_up(BATCH, NOW + 9)]
+        found = batches.find(BATCH)
+        assert found is not None
+        assert (NOW + 5, False) == (found.finished_at, found.adding)
+        assert "failure" if failed else "link" == found.cancelled_by
+        assert ["finally"] == callbacks(driver)
+
+        assert [True, False] == [batches.reopen(BATCH), batches.reopen(BATCH)]
+        batches.add(BATCH, ["a", "b"], [])
+        batches.revive(BATCH, ["a"])
+        batches.close(BATCH, NOW)
+        settled(batches, State.DONE, ["a", "b"])
+        assert ["then", "next"] == callbacks(driver)
+
+    def test_a_batch_that_was_given_up_waits_for_its_members(self, driver: Driver, batches: BatchStore) -> None:
+        """They were pushed, and run."""
+        batches.create(new_batch(options("then", "finally", chain=chain("next"))))
+        batches.add(BATCH, ["a"], [])
+        assert (False, True) == (batches.reopen(BATCH), batches.give_up(BATCH, NOW))
+        assert callbacks(driver) == []
+        batches.settle(step("a"))
+
+        assert ["finally"] == callbacks(driver)
 
     def test_a_finished_batch_cannot_be_cancelled(self, batches: BatchStore) -> None:
         """There is nothing left to cancel."""
@@ -206,7 +257,7 @@ class CallbacksContract(ContractBase):
         dispatched(batches, options("then", chain=chain("next")), "a", "b")
         settled(batches, State.FAILED, ["a", "b"])
         assert ["catch of the chain"] == callbacks(driver)
-        batches.revive(BATCH)
+        batches.revive(BATCH, ["a", "b"])
         batches.settle(step("a"))
         assert callbacks(driver) == []
         settled(batches, State.DONE, ["b", "b"])

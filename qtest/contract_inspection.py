@@ -11,6 +11,7 @@ from qcore.driver import (
     Clearable,
     Driver,
     Extendable,
+    Findable,
     Inspectable,
     Listed,
     Locking,
@@ -30,6 +31,7 @@ _ABILITIES = {
     "size": Sizable,
     "clear": Clearable,
     "inspect": Inspectable,
+    "find": Findable,
 }
 
 
@@ -137,6 +139,24 @@ class InspectionContract(ContractBase):
         assert expected[:2] == driver.listed("default", limit=2)
         assert driver.listed("other") == []
         assert reserved(driver).payload.id == "ready"
+
+    @needs("find", "virtual_clock")
+    def test_a_payload_is_found_by_its_id(self, driver: Driver, clock: FrozenClock) -> None:
+        """Wherever it is, as long as it is live; and it stays there."""
+        assert isinstance(driver, Findable)
+        start = clock.now()
+        pushed_and_reserved(driver, "reserved")
+        driver.push("default", payload("delayed", b"\xff"), delay=5)
+        driver.push("other", payload("ready"))
+
+        assert [
+            Listed("other", payload("ready"), "ready", 0, start),
+            Listed("default", payload("delayed", b"\xff"), "delayed", 0, start + 5),
+            Listed("default", payload("reserved"), "reserved", 1, start + self.retry_after),
+        ] == [driver.find(name) for name in ("ready", "delayed", "reserved")]
+        assert [None, None] == [driver.find("unknown"), driver.find("READY")]
+        driver.delete(reserved(driver, "other"))
+        assert driver.find("ready") is None
 
     @needs("inspect", "virtual_clock")
     @pytest.mark.parametrize("place", ["ready", "delayed", "reserved"])

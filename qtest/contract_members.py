@@ -42,7 +42,8 @@ class MembersContract(ContractBase):
 
         assert batches.add(BATCH, ["job"], pushes("job")) is False
         assert (None, None) == (batches.find(BATCH), batches.close(BATCH, NOW))
-        assert [False] * 3 == [batches.cancel(BATCH, NOW), batches.revive(BATCH), batches.forget(BATCH)]
+        assert [False] * 3 == [batches.cancel(BATCH, NOW), batches.revive(BATCH, ["job"]), batches.forget(BATCH)]
+        assert [False] * 2 == [batches.give_up(BATCH, NOW), batches.reopen(BATCH)]
         assert ([], []) == (batches.members(BATCH, State.PENDING), batches.listed())
         assert ([], []) == (drained(driver), callbacks(driver))
 

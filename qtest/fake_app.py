@@ -82,7 +82,7 @@ class FakeApp(App):
 
     # Dispatching.
 
-    def push(self, job: Job, options: JobOptions = UNSET) -> str | None:
+    def push(self, job: Dispatchable, options: JobOptions = UNSET) -> str | None:
         """Push a job, here or to the real App."""
         if self._is_selective and not self._holds(as_job(job)):
             with self._letting() as real:
@@ -110,13 +110,13 @@ class FakeApp(App):
 
     def dispatch_sync(self, job: Dispatchable) -> str | None:
         """Run a job here and now."""
-        return self._in_place(job, "sync", super().dispatch_sync, App.dispatch_sync)
+        return self._run_here(job, "sync", super().dispatch_sync, App.dispatch_sync)
 
     def dispatch_after_response(self, job: Dispatchable) -> str | None:
         """Run a job when the response has gone."""
-        return self._in_place(job, "after_response", super().dispatch_after_response, App.dispatch_after_response)
+        return self._run_here(job, "after_response", super().dispatch_after_response, App.dispatch_after_response)
 
-    def _in_place(
+    def _run_here(
         self,
         job: Dispatchable,
         way: str,

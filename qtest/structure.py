@@ -61,7 +61,7 @@ class Structures:
 
     def _of_link(self, link: str) -> Structure:
         try:
-            body = payloads.read(dict(links.opened(link)["body"]))
+            body = payloads.read(dict(links.fields_of(link)["body"]))
             return self.of_job(self._app.job_codec.restored(body))
         except (KeyError, PayloadError, ValueError):
             return None

@@ -13,10 +13,12 @@ import click
 from qcore.commands.conversion import KNOWN_BY_NAME, convert, from_json, is_many
 from qcore.errors import ConfigError
 from qcore.function_job import FunctionCall
+from qcore.injection import parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from qcore.injection import Provider
     from qcore.jobs import Job
 
 _Parameters = dict[str, inspect.Parameter]
@@ -24,8 +26,8 @@ _Said = dict[str, list[tuple[str, bool]]]
 """The texts said for each name, and whether each is JSON."""
 
 
-def make_job(job_class: type[Job], words: Sequence[str]) -> Job:
-    """Make a job from ``key=value`` and ``key:=json``.
+def make_job(job_class: type[Job], words: Sequence[str], provider: Provider) -> Job:
+    """Make a job from ``key=value`` and ``key:=json``. What the provider gives to a function is left open.
 
     :raises click.UsageError: names what is unknown, missing or not of the type that is wanted.
     :raises ConfigError: when the constructor itself raises.
@@ -33,7 +35,7 @@ def make_job(job_class: type[Job], words: Sequence[str]) -> Job:
     signature = _signature(job_class)
     wanted = dict(signature.parameters)
     bound = signature.bind_partial()
-    bound.arguments |= _converted(job_class, wanted, _split(words))
+    bound.arguments |= _converted(job_class, wanted, _split(words), _given_later(job_class, provider))
     if any(each.kind is each.VAR_POSITIONAL for each in wanted.values()):
         bound.apply_defaults()  # what stands before *args must be there for them to be passed
     try:
@@ -43,6 +45,13 @@ def make_job(job_class: type[Job], words: Sequence[str]) -> Job:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError(f"{job_class.__qualname__} cannot be made of these arguments: {reason}") from error
+
+
+def _given_later(job_class: type[Job], provider: Provider) -> set[str]:
+    """List the parameters of a job function that get an object where it runs."""
+    if not issubclass(job_class, FunctionCall) or not provider.factories:
+        return set()
+    return {each.name for each in parameters(job_class.function) if provider.gives(each.wanted)}
 
 
 def _signature(job_class: type[Job]) -> inspect.Signature:
@@ -59,11 +68,12 @@ def _split(words: Sequence[str]) -> _Said:
     return said
 
 
-def _converted(job_class: type[Job], wanted: _Parameters, said: _Said) -> dict[str, Any]:
+def _converted(job_class: type[Job], wanted: _Parameters, said: _Said, later: set[str]) -> dict[str, Any]:
     types = _types(job_class, wanted)
     rest = next((each.name for each in wanted.values() if each.kind is each.VAR_KEYWORD), "")
     named = {name: texts for name, texts in said.items() if name in wanted and name != rest}
-    _check_names(job_class, wanted, said.keys(), takes_any=bool(rest))
+    asked = {name: each for name, each in wanted.items() if name in said or name not in later}
+    _check_names(job_class, asked, said.keys(), takes_any=bool(rest))
     given = {name: _value(name, types[name], texts) for name, texts in named.items()}
     if rest:
         others = said.keys() - named.keys()

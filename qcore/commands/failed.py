@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from qcore.commands.listing import as_json as write_json
-from qcore.commands.listing import as_table, job_name, say, seal_of
+from qcore.commands.listing import as_table, job_name, job_text, say, seal_of
 from qcore.commands.project import Project, pass_project
-from qcore.commands.terminal import escaped, local, moment_text
+from qcore.commands.terminal import escaped, local, moment_text, width
 from qcore.options import checked_name
 
 if TYPE_CHECKING:
@@ -23,21 +23,22 @@ _LONGEST = 80
 @click.command("failed", short_help="List the failed jobs.")
 @click.option("--queue", metavar="NAME", help="Those of this queue only.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line.")
-@click.option("-v", "verbose", count=True, help="Show the tracebacks, too.")
+@click.option("-v", "verbose", count=True, help="Show what the jobs hold and the tracebacks, too.")
 @pass_project
 def command(project: Project, queue: str | None, *, as_json: bool, verbose: int) -> None:
     """List the failed jobs, the newest failure first."""
     project.talk(verbose)
-    app = project.app()
+    shows_all = project.verbosity > 0 and not as_json
+    app = project.app_with_jobs_if_any() if shows_all else project.app()
     records = app.failed.list(queue=None if queue is None else checked_name(queue, "queue"))
     if as_json:
         write_json(_as_json(app, record, whole=project.verbosity > 0) for record in records)
     elif not records:
         say("There are no failed jobs.")
-    elif project.verbosity:
+    elif shows_all:
         _tell_all(app, records)
     else:
-        rows = [(*_head(app, record), escaped(_headline(record), _LONGEST)) for record in records]
+        rows = [(*_head(app, record), escaped(headline(record), _LONGEST)) for record in records]
         as_table(("NUMBER", "ID", "JOB", "FROM", "FAILED AT", "EXCEPTION"), rows, right=("NUMBER",))
         say("Push one anew with `qcore retry ID`, all with `qcore retry all`; see why with `qcore failed -v`.")
 
@@ -45,6 +46,8 @@ def command(project: Project, queue: str | None, *, as_json: bool, verbose: int)
 def _tell_all(app: App, records: list[FailedJob]) -> None:
     for record in records:
         say("  ".join(str(part) for part in _head(app, record)))
+        if text := job_text(app, record.payload):
+            say(f"    {escaped(text, width() - 7)}")
         if seal := seal_of(app, record.payload):
             say(f"    [{seal}]")
         for line in record.exception.splitlines():
@@ -59,7 +62,7 @@ def _head(app: App, record: FailedJob) -> tuple[object, ...]:
 _BEGIN = "Traceback (most recent call last):"
 
 
-def _headline(record: FailedJob) -> str:
+def headline(record: FailedJob) -> str:
     """Give the line that names the exception: the first one behind the frames of the last traceback."""
     lines = record.exception.strip().splitlines()
     begins = max((number for number, line in enumerate(lines) if line == _BEGIN), default=None)
@@ -76,5 +79,5 @@ def _as_json(app: App, record: FailedJob, *, whole: bool) -> dict[str, object]:
         "queue": record.queue,
         "job": job_name(app, record.payload),
         "failed_at": local(record.failed_at).isoformat(timespec="milliseconds"),
-        "exception": record.exception if whole else _headline(record),
+        "exception": record.exception if whole else headline(record),
     }

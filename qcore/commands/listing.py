@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qcore import payload
+from qcore import links, payload
 from qcore.closures import Closure
 from qcore.commands.terminal import escaped, table
 from qcore.errors import PayloadError
+from qcore.function_job import FunctionCall
+from qcore.job_state import state_of
+from qcore.jobs import Job
 from qcore.sql import Database
 
 if TYPE_CHECKING:
@@ -52,6 +55,33 @@ def job_name(app: App, at_rest: Payload) -> str:
         return "(unreadable payload)"
 
 
+def job_text(app: App, at_rest: Payload) -> str:
+    """Show the job of a payload with what it holds, without secrets; nothing when there is no more than its name.
+
+    That is so, too, when it is encrypted or a closure, or cannot be restored here.
+    """
+    if seal_of(app, at_rest):
+        return ""
+    try:
+        job = app.job_codec.restored(payload.decode(at_rest.body, app.codec))
+        text = _shown(app, job)
+    except Exception:  # noqa: BLE001 - a class that is gone, or code of the user
+        return ""
+    return "" if text.endswith("()") else text
+
+
+def _shown(app: App, job: Job) -> str:
+    if isinstance(job, FunctionCall):
+        state = job.arguments
+    elif type(job).__repr__ is Job.__repr__:
+        state = state_of(job)
+    else:
+        return app.redactor.text(repr(job))  # what the user chose to show
+    held: Any = app.redactor.value(dict(state))
+    arguments = ", ".join(f"{name}={value!r}" for name, value in held.items())
+    return app.redactor.text(f"{type(job).__qualname__}({arguments})")
+
+
 def redacted_body(app: App, at_rest: Payload) -> Any:  # noqa: ANN401 - any JSON
     """Give a payload's body without secrets; as text when it is no JSON."""
     try:
@@ -60,8 +90,25 @@ def redacted_body(app: App, at_rest: Payload) -> Any:  # noqa: ANN401 - any JSON
         return app.redactor.text(at_rest.body.decode("utf-8", "backslashreplace"))
     if seal := seal_of(app, at_rest):
         # Of a closure too: its text holds, for everybody to read, what it captured.
-        return {**body, "data": {**body["data"], "command": f"[{seal}]"}}
+        body = {**body, "data": {**body["data"], "command": f"[{seal}]"}}
+    return _without_payloads(body) if isinstance(body, dict) else body
+
+
+def _without_payloads(body: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the payloads inside a payload: they are texts, in which the redactor finds nothing to hide."""
+    chain, callback = body.get("chain"), body.get("callback")
+    if isinstance(chain, dict):
+        held = {name: f"[{_count(chain[name])} not shown]" for name in ("links", "catch", "broken") if name in chain}
+        body = {**body, "chain": chain | held}
+    if isinstance(callback, dict) and isinstance(failure := callback.get("failure"), dict):
+        body = {**body, "callback": callback | {"failure": failure | {"body": "[the failed job]"}}}
     return body
+
+
+def _count(held: object) -> int:
+    if isinstance(held, str):
+        return len(links.split(held))
+    return len(held) if isinstance(held, list) else 0
 
 
 def seal_of(app: App, at_rest: Payload) -> str:

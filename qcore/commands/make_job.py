@@ -116,14 +116,26 @@ def _target(base: Path, place: _Place) -> Path:
 def _make_packages(base: Path, place: _Place, *, top: bool) -> None:
     """Make the folders, and packages of them; a folder of the user's own choice stays as it is."""
     folders = [base.joinpath(*place.folders[:depth]) for depth in range(len(place.folders) + 1)]
+    packages = [folder for folder in folders if top or folder != base or not folder.exists()]
+    _refuse_to_hide(packages)
     try:
         for folder in folders:
-            as_it_is = folder == base and folder.exists() and not top
             folder.mkdir(parents=True, exist_ok=True)
-            if not as_it_is and not (folder / "__init__.py").exists():
+            if folder in packages and not (folder / "__init__.py").exists():
                 _create(folder / "__init__.py", _PACKAGE, os.O_EXCL)
     except OSError as error:
         raise ConfigError(f"cannot make the folder {folders[-1]}: {error.strerror}") from error
+
+
+def _refuse_to_hide(packages: list[Path]) -> None:
+    """Make no package of the name of a module beside it: Python would import the package alone."""
+    for folder in packages:
+        module = folder.with_name(f"{folder.name}.py")
+        if module.is_file() and not (folder / "__init__.py").exists():
+            raise ConfigError(
+                f"the package {folder} would hide {module}, and its jobs would be unknown: make it a package "
+                f"(move it to {folder / '__init__.py'}), or name another folder with --path"
+            )
 
 
 def _write(target: Path, text: str, *, force: bool) -> None:

@@ -36,7 +36,7 @@ def command(
     Jobs that run are finished, and what is dispatched waits. The pause of all queues and that of one are two
     things: each is ended by a resume of its own.
     """
-    app = app_that_is_heard(project)
+    app = app_that_is_heard(project, as_json=as_json)
     for target in targets(app, queues, connection, everything=everything):
         pause = app.signals.pause(*target, for_=seconds)
         tell(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -65,6 +65,13 @@ class Project:
         """
         app = self.app()
         load_jobs(app.config.imports, app.config.root, app.config.source)
+        return app
+
+    def app_with_jobs_if_any(self) -> App:
+        """Build the App and load the jobs of the project as far as they can be imported: to show more, if possible."""
+        app = self.app()
+        with suppress(ConfigError):
+            load_jobs(app.config.imports, app.config.root, app.config.source)
         return app
 
     @contextmanager

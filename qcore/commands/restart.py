@@ -16,5 +16,5 @@ def command(project: Project, *, as_json: bool) -> None:
 
     What starts new ones is your process manager. To be said after a deploy: workers keep the code that they imported.
     """
-    app_that_is_heard(project).signals.restart()
+    app_that_is_heard(project, as_json=as_json).signals.restart()
     tell("All workers that run now leave after their job.", as_json=as_json, signal="restart")

@@ -21,7 +21,7 @@ def command(
     project: Project, queues: tuple[str, ...] | None, connection: str | None, *, everything: bool, as_json: bool
 ) -> None:
     """End the pause of QUEUE (a, or a,b), else of the default queue of the connection."""
-    app = app_that_is_heard(project)
+    app = app_that_is_heard(project, as_json=as_json)
     for target in targets(app, queues, connection, everything=everything):
         was_paused = app.signals.resume(*target)
         said = f"Resumed {target}" if was_paused else f"There was no pause of {target}"

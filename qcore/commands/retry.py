@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from qcore.commands.listing import say
+from qcore.commands.locks import held_by
 from qcore.commands.project import Project, pass_project
 from qcore.commands.terminal import escaped
 from qcore.errors import ConfigError
+from qcore.events import UniqueJobSkipped
 from qcore.options import checked_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qcore.failed_jobs import FailedJobs
 
 
@@ -40,15 +44,18 @@ class Range(click.ParamType):  # type: ignore[type-arg] # click 8.1 knows none
 def command(project: Project, ids: tuple[str, ...], queue: str | None, ranges: tuple[tuple[int, int], ...]) -> None:
     """Push failed jobs anew: each keeps its id, starts at attempt 1, and takes the options of today's class.
 
-    Ends with 1 when an id is missing or there is nothing to retry, with 2 when one cannot be pushed.
+    Ends with 1 when an id is missing, another job holds the lock of a unique one, or there is nothing to retry, with
+    2 when one cannot be pushed.
     """
     if bool(ids) + bool(queue) + bool(ranges) != 1 and not (ids and ranges and not queue):
         raise click.UsageError("say which: ids, all, --queue or --range")
-    failed = project.app_with_jobs().failed
+    app = project.app_with_jobs()
+    failed, skipped = app.failed, dict[str, UniqueJobSkipped]()
+    app.listen(UniqueJobSkipped, lambda event: skipped.setdefault(event.job_id, event))
     chosen = _chosen(failed, ids, queue, ranges)
     if not chosen:
         click.echo("error: there is nothing to retry; see what there is with `qcore failed`", err=True)
-    sys.exit(max((_retry(failed, job_id) for job_id in chosen), default=1))
+    sys.exit(max((_retry(failed, job_id, skipped) for job_id in chosen), default=1))
 
 
 def _chosen(
@@ -62,14 +69,17 @@ def _chosen(
     return list(dict.fromkeys((*ids, *numbered)))
 
 
-def _retry(failed: FailedJobs, job_id: str) -> int:
+def _retry(failed: FailedJobs, job_id: str, skipped: Mapping[str, UniqueJobSkipped]) -> int:
     """Retry one by one, so that one that cannot be pushed holds up no other; give the exit code."""
     try:
-        missing = failed.retry([job_id]).missing
+        retried = failed.retry([job_id])
     except ConfigError as error:
         click.echo(f"error: {escaped(job_id)} stays failed: {escaped(str(error))}", err=True)
         return 2
-    if missing:
+    if retried.skipped:
+        click.echo(f"error: {escaped(job_id)} stays failed: {escaped(held_by(skipped[job_id]))}", err=True)
+        return 1
+    if retried.missing:
         hint = "; a number goes with --range" if job_id.isdigit() else ""
         click.echo(f"error: there is no failed job with the id {escaped(job_id)}{hint}", err=True)
         return 1

@@ -9,6 +9,7 @@ import click
 
 from qcore.commands.listing import as_json as write_json
 from qcore.commands.listing import as_table, job_name, place_of, redacted_body, say
+from qcore.commands.locks import show_locks
 from qcore.commands.project import Project, pass_project
 from qcore.commands.telling import EVERYTHING, Target, until_text
 from qcore.commands.terminal import local, moment_text, span_text
@@ -27,13 +28,21 @@ MOST = 100
 @click.command("show", short_help="Show what is on the queues.")
 @click.argument("queue", required=False)
 @click.option("--connection", metavar="NAME", help="The connection to look at.")
+@click.option("--locks", is_flag=True, help="Show which jobs keep others away, and for how long.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line.")
 @click.option("-v", "verbose", count=True, help="Show what the jobs hold, too.")
 @pass_project
-def command(project: Project, queue: str | None, connection: str | None, *, as_json: bool, verbose: int) -> None:
+def command(
+    project: Project, queue: str | None, connection: str | None, *, locks: bool, as_json: bool, verbose: int
+) -> None:
     """Show how much is on the queues of a connection, or the first jobs of one QUEUE."""
     project.talk(verbose)
     app = project.app()
+    if locks:
+        if queue or connection:
+            raise click.UsageError("--locks shows the locks of all connections: name no QUEUE and no --connection")
+        show_locks(app, as_json=as_json)
+        return
     chosen = app.connection(connection)
     if not as_json:
         say(f"Connection {place_of(chosen)}")

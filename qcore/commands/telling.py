@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -11,6 +12,7 @@ import click
 from qcore.commands.listing import say
 from qcore.commands.terminal import local, moment_text
 from qcore.commands.values import QUEUES, SECONDS
+from qcore.sql import Database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,13 +68,16 @@ def targets(app: App, queues: tuple[str, ...] | None, connection: str | None, *,
     yield from (Target(queue, chosen.name) for queue in queues or (chosen.default_queue,))
 
 
-def app_that_is_heard(project: Project) -> App:
-    """Build the App.
+def app_that_is_heard(project: Project, *, as_json: bool) -> App:
+    """Build the App; say on a terminal which store it writes to, so that the wrong folder is seen.
 
     :raises ConfigError: when no other process would hear what it says.
     """
     app = project.app()
     app.signals.require_shared()
+    home = app.connections.store.home
+    if not as_json and sys.stdout.isatty() and isinstance(home, Database):
+        say(f"Store {home.path}")
     return app
 
 

@@ -13,6 +13,6 @@ from qcore.commands.telling import app_that_is_heard, as_json_option, tell
 @pass_project
 def command(project: Project, *, as_json: bool) -> None:
     """End maintenance: workers take jobs again."""
-    was_down = app_that_is_heard(project).signals.up()
+    was_down = app_that_is_heard(project, as_json=as_json).signals.up()
     line = "Maintenance is over." if was_down else "There was no maintenance."
     tell(line, as_json=as_json, signal="up", was_down=was_down)

@@ -76,6 +76,8 @@ class Queues(click.ParamType):  # type: ignore[type-arg] # click 8.1 knows none
         names = tuple(checked_name(name, "queue") for name in names if name != "")
         if not names:
             self.fail(f"{value!r} names no queue", param, ctx)
+        if option := next((name for name in names if name.startswith("--")), None):
+            self.fail(f"{option!r} is an option, and no queue: the name of a queue is missing before it", param, ctx)
         return names
 
 

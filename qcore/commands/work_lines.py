@@ -81,6 +81,7 @@ class Json:
             status=report.status,
             attempts=delivery.attempts(),
             **self._error(report.error),
+            blocked_by=_blocked_by(report),
             timestamp=_iso(report.at),
             duration=None if report.duration is None else round(report.duration, 6),
             delay=report.delay,
@@ -169,7 +170,7 @@ class Plain(_ForPeople):
         verb, name = self._VERBS[report.status], escaped(delivery.name)
         details = f" [{self._details(delivery)}]" if self._verbosity else ""
         head = f"[{moment_text(report.at)}][{escaped(delivery.id)}]"
-        yield f"{head} {verb}: {name}{self._in_brackets(report.error)}{details}"
+        yield f"{head} {verb}: {name}{self._in_brackets(report.error)}{_block(report)}{details}"
         yield from self._traceback(report.error)
 
     def note(self, note: Note) -> str:
@@ -218,10 +219,23 @@ class Terminal(_ForPeople):
 
     def _tail(self, report: Report) -> str:
         took = "" if report.duration is None else f"{span_text(report.duration)} "
-        return f"{took}again in {span_text(report.delay)} " if report.delay else took
+        who = f"{escaped(by)} " if (by := _blocked_by(report)) else ""
+        return f"{who}{took}again in {span_text(report.delay)} " if report.delay else f"{who}{took}"
 
     def _dressed(self, text: str, colour: str) -> str:
         return coloured(text, colour) if self._colour else text
+
+
+def _blocked_by(report: Report) -> str:
+    """Say which middleware put the job off or skipped it; empty when none did."""
+    return report.delivery.blocked_by if report.status in {"released", "skipped"} else ""
+
+
+def _block(report: Report) -> str:
+    by = _blocked_by(report)
+    if not by:
+        return ""
+    return f" ({escaped(by)}, again in {span_text(report.delay)})" if report.delay else f" ({escaped(by)})"
 
 
 def _text_of(error: BaseException) -> str:

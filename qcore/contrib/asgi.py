@@ -6,7 +6,7 @@ import asyncio
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from qcore.after_response import Response
+from qcore.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping

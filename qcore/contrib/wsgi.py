@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qcore.after_response import Response
+from qcore.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -52,12 +52,11 @@ class DatabaseDriver:
         with connection.transaction():
             return push_within(connection, self.home.statements, push, self._clock.now())
 
-    def push_within(self, push: Push, transaction: object) -> str | None:
-        """Store a payload, and take its lock, in a transaction of the caller; gives the owner of a lock in its way."""
-        from qcore.sql.borrowed import borrowed  # few need it
+    def joined(self, transaction: object) -> DatabaseDriver:
+        """Give the driver as it is inside a transaction of the caller, which has to be on this database."""
+        from qcore.sql.borrowed import joined  # few need it
 
-        runs = borrowed(transaction, self.home.path)
-        return push_within(runs, self.home.statements, push, self._clock.now())
+        return DatabaseDriver(joined(self.home, transaction), self._clock, retry_after=self.retry_after)
 
     def take_lock(self, lock: Lock) -> str | None:
         """Take a lock for a payload that is stored already, or not yet; gives the owner that holds it instead."""

@@ -62,6 +62,6 @@ def __dir__() -> list[str]:
 
 
 def load() -> None:
-    """Import all that a payload may name."""
+    """Import all that a payload may name: a name is looked up among the modules that are imported already."""
     for module in _SHIPPED.values():
         import_module(module)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from qcore.delivery import current_delivery
-from qcore.layers import Middleware, checked_seconds, store_key
+from qcore.layers import checked_seconds, store_key
 from qcore.options import checked_name
-from qcore.rate_limits import limits_of
+from qcore.rate_limits import AsksLimiter, limits_of
 from qcore.windows import MARGIN, Window
 
 if TYPE_CHECKING:
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from qcore.layers import Next
     from qcore.rate_limits import Limit
 
+    Counted: TypeAlias = list[tuple[Limit, Window]]
+
 
 @dataclass(frozen=True)
-class RateLimited(Middleware):
+class RateLimited(AsksLimiter):
     """Run the job when the limiter of that name has room, else give it back until it has.
 
     A limiter is made by ``qcore.limiter(name, rule)`` or ``app.limiter(name, rule)``. With several limits, all are
@@ -51,29 +53,38 @@ class RateLimited(Middleware):
         :raises ConfigError: when there is no limiter of that name.
         """
         delivery = current_delivery()
-        limits = limits_of(self.name, job, delivery.tools.limiters)
-        wait = self._count(limits, delivery.tools) if limits else None
+        counted = [
+            (limit, self._window(limit, delivery.tools)) for limit in limits_of(self.name, job, delivery.tools.limiters)
+        ]
+        wait = _count(counted)
         if wait is None:
-            return call_next(job)
+            try:
+                return call_next(job)
+            finally:
+                if not delivery.has_begun:  # something behind this has blocked it
+                    _take_back(counted)
         after = wait + MARGIN if self.release_after is None else self.release_after
         delivery.block(self, after if self.releases else None)
-        return None
-
-    def _count(self, limits: list[Limit], tools: Tools) -> float | None:
-        """Count the job in all windows; with one of them full in none, and give the seconds until there is room."""
-        windows = [self._window(limit, tools) for limit in limits]
-        full = [window.full_for(limit.max) for limit, window in zip(limits, windows, strict=True)]
-        waits = [wait for wait in full if wait is not None]
-        if waits:
-            return max(waits)
-        for index, (limit, window) in enumerate(zip(limits, windows, strict=True)):
-            if window.hit() > limit.max:  # others took what was left between the look and the hit
-                for hit in windows[: index + 1]:
-                    hit.take_back()
-                return window.left()
         return None
 
     def _window(self, limit: Limit, tools: Tools) -> Window:
         # The numbers are part of the key: ten a minute and a hundred an hour are two windows.
         key = store_key("limit", self.name, f"{limit.max}/{limit.seconds:g}", limit.key)
         return Window(tools.store(), tools.clock, key, limit.seconds)
+
+
+def _count(limits: Counted) -> float | None:
+    """Count the job in all windows; with one of them full in none, and give the seconds until there is room."""
+    waits = [wait for limit, window in limits if (wait := window.full_for(limit.max)) is not None]
+    if waits:
+        return max(waits)
+    for index, (limit, window) in enumerate(limits):
+        if window.hit() > limit.max:  # others took what was left between the look and the hit
+            _take_back(limits[: index + 1])
+            return window.left()
+    return None
+
+
+def _take_back(limits: Counted) -> None:
+    for _, window in limits:
+        window.take_back()

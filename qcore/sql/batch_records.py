@@ -8,6 +8,8 @@ from qcore.batches import BatchRecord, State, after_step
 from qcore.sql.records import push_all
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from qcore.batches import BatchStep, Counted
     from qcore.sql.connection import Row, Runs
     from qcore.sql.statements import Statements
@@ -37,12 +39,13 @@ def count_step(runs: Runs, statements: Statements, step: BatchStep, now: float) 
     """
     record = find(runs, statements, step.batch_id)
     if record is not None:
-        keep(runs, statements, after_step(record, _states(runs, statements, step), step), now)
+        members = (step.member, *step.dropped)
+        keep(runs, statements, after_step(record, states(runs, statements, step.batch_id, members), step), now)
 
 
-def _states(runs: Runs, statements: Statements, step: BatchStep) -> dict[str, State]:
-    members = (step.member, *step.dropped)
-    found = {each: runs.rows(statements.member_state, batch=step.batch_id, member=each) for each in members}
+def states(runs: Runs, statements: Statements, batch_id: str, members: Iterable[str]) -> dict[str, State]:
+    """Look up how far members are; who is none is left out."""
+    found = {each: runs.rows(statements.member_state, batch=batch_id, member=each) for each in members}
     return {member: State(rows[0][0]) for member, rows in found.items() if rows}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, and_, delete, literal_column, null, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, literal_column, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from qcore.batches import BatchRecord, State
@@ -61,13 +61,6 @@ class BatchStatements(Compiled):
         running = (batches.c.cancelled_at.is_(None), batches.c.finished_at.is_(None))
         row = update(batches).where(batches.c.id == given("batch"), *running)
         return self._compiled(row.values(cancelled_at=given("at"), cancelled_by=literal_column("'request'")))
-
-    @cached_property
-    def revive_batch(self) -> Statement:
-        """Inputs: batch."""
-        failed = batches.c.cancelled_by == literal_column("'failure'")
-        row = update(batches).where(batches.c.id == given("batch"), failed)
-        return self._compiled(row.values(cancelled_at=null(), cancelled_by=literal_column("''")))
 
     @cached_property
     def forget_batch(self) -> Statement:

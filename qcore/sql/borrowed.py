@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from weakref import WeakValueDictionary
 
 from qcore import sessions
 from qcore.errors import ConfigError, DriverError, UnsupportedError
 from qcore.sql.trouble import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from qcore.sql.connection import Row
+    from qcore.sql.database import Database
     from qcore.sql.statement import Statement
 
 _LEGACY = -1
@@ -43,28 +46,71 @@ class Borrowed:
         _, count = self._run(statement.sql, [[each[name] for name in statement.inputs] for each in inputs], many=True)
         return count
 
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Be inside a transaction, as everything here is."""
+        yield
+
     def _run(self, sql: str, values: list[Any], *, many: bool = False) -> tuple[list[Row], int]:
-        cursor = self._raw.cursor()
         try:
-            if isinstance(cursor, sqlite3.Cursor):
-                cursor.row_factory = None
-            (cursor.executemany if many else cursor.execute)(sql, values)
-            return [] if cursor.description is None else cursor.fetchall(), cursor.rowcount
+            with closing(_cursor(self._raw)) as cursor:
+                (cursor.executemany if many else cursor.execute)(sql, values)
+                return [] if cursor.description is None else cursor.fetchall(), cursor.rowcount
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise explained(error, self._place) from error
-        finally:
-            cursor.close()
 
 
-def borrowed(caller: object, path: Path) -> Borrowed:
-    """Give the open transaction of a caller on the SQLite file at ``path``.
+class JoinedDatabase:
+    """A database as it is inside a transaction of the caller: drivers and stores that stand on it act there."""
+
+    def __init__(self, database: Database, borrowed: Borrowed) -> None:
+        """Take the database, and the transaction that is on it."""
+        self.path = database.path
+        self.statements = database.statements
+        self._borrowed = borrowed
+
+    def connection(self) -> Borrowed:
+        """Give the connection of the caller."""
+        return self._borrowed
+
+    def sweep_keys_now_and_then(self, now: int) -> None:
+        """Leave that to others: the caller shall not wait for it."""
+
+
+_joined: WeakValueDictionary[tuple[int, int], JoinedDatabase] = WeakValueDictionary()
+"""What stands on the same transaction at the same time is at home in the same place."""
+
+
+def joined(database: Database, caller: object) -> Database:
+    """Give a database as it is inside the open transaction of a caller.
 
     :raises ConfigError: when it is on another database, none is open, or it is nothing that has one.
     :raises UnsupportedError: when the caller has to await its database, and does not.
     """
+    return _join(database, _raw_on(database.path, caller))
+
+
+def joined_if_there(database: Database, caller: object) -> Database | None:
+    """Give a database as it is inside the transaction of a caller; None when that is on another one.
+
+    :raises UnsupportedError: when it is on this one, but the caller has to await it, and does not.
+    """
+    raw = _raw_if_on(database.path, caller)
+    return None if raw is None else _join(database, raw)
+
+
+def _join(database: Database, raw: Any) -> Database:  # noqa: ANN401 - whatever the caller has
+    key = id(database), id(raw)
+    found = _joined.get(key)
+    if found is None:
+        found = _joined[key] = JoinedDatabase(database, Borrowed(raw, str(database.path)))
+    return cast("Database", found)  # it has what writing needs
+
+
+def _raw_on(path: Path, caller: object) -> Any:  # noqa: ANN401 - whatever the caller has
     handle = _handle_of(sessions.unwrapped(caller))
-    place = handle and _file_of(handle)
-    if handle is None or not place or not _same(place, path):
+    place = "" if handle is None else _file_of(handle)
+    if handle is None or not _same(place, path):
         message = (
             f"within= writes the job in your transaction, so that has to be on {path}, and it is on "
             f"{place or 'another database'}: bind it to that file, or say after_commit= instead"
@@ -73,14 +119,10 @@ def borrowed(caller: object, path: Path) -> Borrowed:
     if handle.commits_by_itself():
         message = "within= needs an open transaction, and this connection commits each statement by itself: begin one"
         raise ConfigError(message)
-    return Borrowed(handle.raw, str(path))
+    return handle.raw
 
 
-def borrowed_if_there(caller: object, path: Path) -> Borrowed | None:
-    """Give the transaction of a caller if it is on the SQLite file at ``path``; None when it is elsewhere.
-
-    :raises UnsupportedError: when it is there, but the caller has to await its database, and does not.
-    """
+def _raw_if_on(path: Path, caller: object) -> Any:  # noqa: ANN401 - whatever the caller has
     caller = sessions.unwrapped(caller)
     try:
         handle = _handle_of(caller)
@@ -90,8 +132,9 @@ def borrowed_if_there(caller: object, path: Path) -> Borrowed | None:
         if _same(_url_of(caller).database or "", path):
             raise
         return None
-    place = handle and _file_of(handle)
-    return Borrowed(handle.raw, str(path)) if handle is not None and place and _same(place, path) else None
+    if handle is None or not _same(_file_of(handle), path) or handle.commits_by_itself():
+        return None  # what commits each statement by itself keeps nobody waiting
+    return handle.raw
 
 
 class _Handle(NamedTuple):
@@ -177,15 +220,20 @@ def _check_awaiting(dialect: Any) -> None:  # noqa: ANN401 - SQLAlchemy is not i
 
 def _file_of(handle: _Handle) -> str:
     """Ask SQLite which file is open; empty when it is in memory."""
-    cursor = handle.raw.cursor()
     try:
-        cursor.execute("PRAGMA database_list")
-        files = [str(row[2] or "") for row in cursor.fetchall() if row[1] == "main"]
+        with closing(_cursor(handle.raw)) as cursor:
+            cursor.execute("PRAGMA database_list")
+            files = [str(row[2] or "") for row in cursor.fetchall() if row[1] == "main"]
     except sqlite3.Error as error:
         raise DriverError(f"your transaction cannot be used: {error}") from error
-    finally:
-        cursor.close()
     return files[0] if files else ""
+
+
+def _cursor(raw: Any) -> Any:  # noqa: ANN401 - whatever the caller has
+    cursor = raw.cursor()
+    if isinstance(cursor, sqlite3.Cursor):
+        cursor.row_factory = None  # rows as they are, whatever the caller makes of his own
+    return cursor
 
 
 def _same(place: str, path: Path) -> bool:

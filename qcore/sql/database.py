@@ -6,7 +6,6 @@ import threading
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-from weakref import WeakSet
 
 from qcore.clock import SystemClock
 from qcore.errors import ConfigError, DriverError, UnsupportedError
@@ -47,7 +46,8 @@ class Database:
         self._busy_timeout = busy_timeout
         self._create = create
         self._local = threading.local()
-        self._opened: WeakSet[Connection] = WeakSet()
+        self._generation = 0
+        """Counts how often all connections were given up."""
         self._checked = False
         self._keys_written = 0
         self._file_id: int | None = None
@@ -68,7 +68,10 @@ class Database:
     def connection(self) -> Connection:
         """Give the calling thread its connection; opened at the first call, and anew after a fork or a failure."""
         held: Connection | None = getattr(self._local, "held", None)
+        if held is not None and self._local.generation != self._generation:
+            held.close()
         if held is None or not held.usable:
+            self._local.generation = self._generation
             held = self._open()
             if not self._checked:
                 self._check(held)
@@ -82,9 +85,14 @@ class Database:
             self.connection().changed(self.statements.sweep_keys, now=now)
 
     def close(self) -> None:
-        """Close the connections of all threads of this process. The next use opens them again."""
-        for connection in list(self._opened):
-            connection.close()
+        """Close the connection of the calling thread; others close when they are used next, or their thread ends.
+
+        Closing them from here would meet a thread in the middle of a statement. The next use opens a new one.
+        """
+        self._generation += 1
+        held: Connection | None = getattr(self._local, "held", None)
+        if held is not None:
+            held.close()
 
     def check_file(self) -> None:
         """Notice that the file was deleted or replaced: its connections would go on with one that nobody else sees.
@@ -167,13 +175,11 @@ class Database:
 
         try:
             # Autocommit, because the module would else open transactions that take the write lock late.
-            # The thread check is off so that ``close`` can end the connections of threads that are gone.
+            # The thread check is off so that the connection of a thread that is gone can be closed.
             raw = sqlite3.connect(self.path, timeout=self._busy_timeout, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
             raise explained(error, str(self.path)) from error
-        connection = Connection(raw, sqlite3.Error, str(self.path))
-        self._opened.add(connection)
-        return connection
+        return Connection(raw, sqlite3.Error, str(self.path))
 
 
 def _sqlite_file(url: str) -> str:

@@ -225,10 +225,6 @@ release = Statement(
     'UPDATE qcore_jobs SET attempts=(qcore_jobs.attempts - ?), verdict=?, available_at=?, reserved_at=NULL WHERE qcore_jobs.id = ? AND qcore_jobs.token = ? AND qcore_jobs.reserved_at IS NOT NULL',
     ('returned', 'note', 'due', 'row', 'token'),
 )
-revive_batch = Statement(
-    "UPDATE qcore_batches SET cancelled_at=NULL, cancelled_by='' WHERE qcore_batches.id = ? AND qcore_batches.cancelled_by = 'failure'",
-    ('batch',),
-)
 size = Statement(
     'SELECT count(*) AS count_1 FROM qcore_jobs WHERE qcore_jobs.queue = ?',
     ('queue',),

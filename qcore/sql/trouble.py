@@ -14,7 +14,10 @@ _SQLITE = {
     "SQLITE_READONLY": "cannot write {place}: the file or its folder is read-only",
     "SQLITE_NOTADB": "{place} is not a SQLite database: name another file, or move this one away",
     "SQLITE_FULL": "the disk is full, {place} cannot grow: free some space; nothing was changed",
-    "SQLITE_BUSY": "{place} stayed locked by another process for longer than the busy timeout: end its transaction",
+    "SQLITE_BUSY": (
+        "{place} stayed locked by another transaction for longer than the busy timeout: end that one; "
+        "and a job that is dispatched inside of it takes within= or after_commit="
+    ),
     "SQLITE_LOCKED": "{place} is locked by this process: end the open transaction",
     "SQLITE_CORRUPT": "{place} is damaged: restore a copy, or recover what is left with `sqlite3 FILE .recover`",
     "SQLITE_IOERR": "reading or writing {place} failed: look at the disk ({error})",

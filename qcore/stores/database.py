@@ -8,12 +8,11 @@ from qcore.clock import milliseconds
 from qcore.driver import Payload
 from qcore.errors import DriverError
 from qcore.failed import FailedJob
-from qcore.sql.records import begun, keep_failed, take_lock
+from qcore.sql.records import begun, keep_failed
 from qcore.store import Held
 
 if TYPE_CHECKING:
     from qcore.clock import Clock
-    from qcore.driver import Lock
     from qcore.sql import Database
 
 
@@ -112,17 +111,12 @@ class DatabaseStore:
             return connection.changed(statements.forget_key, key=key, now=self._now()) > 0
         return connection.changed(statements.forget_key_with, key=key, value=value, now=self._now()) > 0
 
-    def is_in(self, transaction: object) -> bool:
-        """Tell whether the session or connection of a caller is on this database."""
-        from qcore.sql.borrowed import borrowed_if_there  # few need it
+    def joined(self, transaction: object) -> DatabaseStore | None:
+        """Give the store as it is inside a transaction of the caller; None when that is on another database."""
+        from qcore.sql.borrowed import joined_if_there  # few need it
 
-        return borrowed_if_there(transaction, self.home.path) is not None
-
-    def take_lock_within(self, lock: Lock, transaction: object) -> str | None:
-        """Take a lock in a transaction of the caller, on this database; gives the owner that holds it instead."""
-        from qcore.sql.borrowed import borrowed
-
-        return take_lock(borrowed(transaction, self.home.path), self.home.statements, lock, self._clock.now())
+        home = joined_if_there(self.home, transaction)
+        return None if home is None else DatabaseStore(home, self._clock)
 
     def held(self, key: str) -> Held | None:
         """Show one key; None when there is none or its time is over."""

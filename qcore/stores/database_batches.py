@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qcore.batches import after_adding, after_closing
+from qcore.batches import after_adding, after_closing, after_giving_up, after_reopening, after_retry
 from qcore.sql import batch_records
 from qcore.sql.records import push_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from qcore.batches import BatchRecord, BatchStep, State
+    from qcore.batches import BatchRecord, BatchStep, Counted, State
     from qcore.clock import Clock
     from qcore.driver import Push
     from qcore.sql import Database
@@ -67,6 +67,31 @@ class DatabaseBatchStore:
             batch_records.keep(connection, statements, counted, self._clock.now())
         return record if counted is None else counted.record
 
+    def give_up(self, batch_id: str, at: float) -> bool:
+        """Close and cancel a batch that cannot be filled; its chain hears nothing from it. False when it was closed."""
+        return self._count(batch_id, lambda record: after_giving_up(record, at))
+
+    def reopen(self, batch_id: str) -> bool:
+        """Take back that a batch was given up, so that it can be filled; False when it was not."""
+        return self._count(batch_id, after_reopening)
+
+    def revive(self, batch_id: str, members: Sequence[str]) -> bool:
+        """Let members wait that failed, or were dropped; see ``BatchStore``."""
+
+        def retried(record: BatchRecord) -> Counted | None:
+            states = batch_records.states(self.home.connection(), self.home.statements, batch_id, members)
+            return after_retry(record, states, members)
+
+        return self._count(batch_id, retried)
+
+    def _count(self, batch_id: str, find_out: Callable[[BatchRecord], Counted | None]) -> bool:
+        connection, statements = self.home.connection(), self.home.statements
+        with connection.transaction():
+            record = batch_records.find(connection, statements, batch_id)
+            counted = None if record is None else find_out(record)
+            batch_records.keep(connection, statements, counted, self._clock.now())
+        return counted is not None
+
     def settle(self, step: BatchStep) -> None:
         """Count a member that ended, and push the callbacks that are due."""
         connection = self.home.connection()
@@ -91,10 +116,6 @@ class DatabaseBatchStore:
     def cancel(self, batch_id: str, at: float) -> bool:
         """Cancel a batch; False when there is none, or it is finished or cancelled already."""
         return self.home.connection().changed(self.home.statements.cancel_batch, batch=batch_id, at=at) > 0
-
-    def revive(self, batch_id: str) -> bool:
-        """Take back the cancellation that a failed member brought about; False when there was none."""
-        return self.home.connection().changed(self.home.statements.revive_batch, batch=batch_id) > 0
 
     def forget(self, batch_id: str) -> bool:
         """Drop a batch and what is known of its members; their payloads stay."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from qcore.batches import State, after_adding, after_closing
+from qcore.batches import State, after_adding, after_closing, after_giving_up, after_reopening, after_retry
 from qcore.memory import Batch, timed
 
 if TYPE_CHECKING:
@@ -60,6 +60,26 @@ class MemoryBatchStore:
             self._keep(memory, after_closing(batch.record, at))
             return batch.record
 
+    def give_up(self, batch_id: str, at: float) -> bool:
+        """Close and cancel a batch that cannot be filled; its chain hears nothing from it. False when it was closed."""
+        return self._count(batch_id, lambda batch: after_giving_up(batch.record, at))
+
+    def reopen(self, batch_id: str) -> bool:
+        """Take back that a batch was given up, so that it can be filled; False when it was not."""
+        return self._count(batch_id, lambda batch: after_reopening(batch.record))
+
+    def revive(self, batch_id: str, members: Sequence[str]) -> bool:
+        """Let members wait that failed, or were dropped; see ``BatchStore``."""
+        return self._count(batch_id, lambda batch: after_retry(batch.record, batch.members, members))
+
+    def _count(self, batch_id: str, find_out: Callable[[Batch], Counted | None]) -> bool:
+        memory = self._memory()
+        with memory.lock:
+            batch = memory.batches.get(batch_id)
+            counted = None if batch is None else find_out(batch)
+            self._keep(memory, counted)
+            return counted is not None
+
     def settle(self, step: BatchStep) -> None:
         """Count a member that ended, and push the callbacks that are due."""
         memory = self._memory()
@@ -100,26 +120,12 @@ class MemoryBatchStore:
 
     def cancel(self, batch_id: str, at: float) -> bool:
         """Cancel a batch; False when there is none, or it is finished or cancelled already."""
-        return self._change(
-            batch_id,
-            lambda record: record.cancelled_at is None and record.finished_at is None,
-            cancelled_at=at,
-            cancelled_by="request",
-        )
-
-    def revive(self, batch_id: str) -> bool:
-        """Take back the cancellation that a failed member brought about; False when there was none."""
-        return self._change(
-            batch_id, lambda record: record.cancelled_by == "failure", cancelled_at=None, cancelled_by=""
-        )
-
-    def _change(self, batch_id: str, may: Callable[[BatchRecord], bool], **fields: object) -> bool:
         memory = self._memory()
         with memory.lock:
             batch = memory.batches.get(batch_id)
-            if batch is None or not may(batch.record):
+            if batch is None or batch.record.cancelled_at is not None or batch.record.finished_at is not None:
                 return False
-            batch.record = batch.record._replace(**fields)  # type: ignore[arg-type] # the two callers name real fields
+            batch.record = batch.record._replace(cancelled_at=at, cancelled_by="request")
             return True
 
     def forget(self, batch_id: str) -> bool:

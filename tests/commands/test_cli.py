@@ -242,7 +242,7 @@ def test_a_name_that_the_terminal_cannot_show_is_escaped(project: Project) -> No
 
 
 @pytest.mark.parametrize(
-    ("words", "completed"), [("qcore pru", "plain,prune-failed"), ("qcore work --dr", "plain,--drain")]
+    ("words", "completed"), [("qcore prune-f", "plain,prune-failed"), ("qcore work --dr", "plain,--drain")]
 )
 def test_the_shell_completes_commands_and_options(project: Project, words: str, completed: str) -> None:
     place = str(len(words.split()) - 1)

@@ -21,6 +21,7 @@ from qcore.events import (
     WorkerResuming,
     WorkerStopping,
 )
+from qcore.middleware import Release, Skip
 from qtest.clock import FrozenClock
 
 if TYPE_CHECKING:
@@ -142,6 +143,22 @@ def test_a_job_that_is_not_run_is_skipped(stage: Stage) -> None:
     stage.app.listen(JobProcessing, lambda event: event.delivery.delete())
 
     assert "skipped" == last(stage.run("raise", Json(stage.app.redactor)))["status"]
+
+
+def test_a_line_names_the_middleware_that_put_a_job_off(stage: Stage) -> None:
+    stage.app.middleware.append(Release.when(True, after=65))  # noqa: FBT003 - a condition that holds
+
+    lines = stage.run("nothing", Plain(stage.app.redactor, 0))
+
+    assert lines[-1].endswith("Released: Acts (Release, again in 1m 5s)")
+
+
+def test_an_object_names_the_middleware_that_skipped_a_job(stage: Stage) -> None:
+    stage.app.middleware.append(Skip.when(True))  # noqa: FBT003 - a condition that holds
+
+    ending = last(stage.run("nothing", Json(stage.app.redactor)))
+
+    assert ("skipped", "Skip") == (ending["status"], ending["blocked_by"])
 
 
 def test_a_job_that_was_kept_from_failing_is_released(stage: Stage) -> None:

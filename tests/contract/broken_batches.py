@@ -180,9 +180,9 @@ class CancelsTheFinished(BrokenStore):
 
 
 class RevivesTheCancelled(BrokenStore):
-    def revive(self, batch_id: str) -> bool:
+    def revive(self, batch_id: str, members: Sequence[str]) -> bool:
         self.change(batch_id, cancelled_by="failure")
-        return super().revive(batch_id)
+        return super().revive(batch_id, members)
 
 
 class RemembersMembersOfForgottenBatches(BrokenStore):

@@ -6,7 +6,6 @@ It begins the step on a new file again and again, and each time dies one stateme
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,12 +15,12 @@ from qcore.driver import Effects, Lock, Push, Settled, Unlock
 from qcore.drivers.database import DatabaseDriver
 from qcore.failed import FailedJob
 from qcore.sql import Database
-from qcore.sql.connection import Connection
 from qcore.stores.database import DatabaseFailedStore, DatabaseStore
 from qcore.stores.database_batches import DatabaseBatchStore
 from qtest.clock import FrozenClock
 from qtest.contract_base import payload
 from qtest.contract_records import BATCH, EVERY, NOW, chain, dispatched, new_batch, options, pushes, step
+from tests.dying import die_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,20 +118,6 @@ STEPS: dict[str, tuple[Callable[[Place], None], Callable[[Place], None]]] = {
 """What is there before, and the step."""
 
 
-def _die_after(statements: int) -> None:
-    run, left = Connection._run, statements
-
-    def counted(*arguments: object, **options: object) -> object:
-        nonlocal left
-        answer: object = run(*arguments, **options)  # type: ignore[arg-type]
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
-
-    Connection._run = counted  # type: ignore[assignment,method-assign]
-
-
 def main(name: str, folder: Path) -> None:
     prepare, act = STEPS[name]
     number = code = 0
@@ -146,7 +131,7 @@ def main(name: str, folder: Path) -> None:
         if child == 0:
             place = Place(path)
             place.database.connection()  # its own statements are not counted
-            _die_after(number)
+            die_at(2 * number)
             act(place)
             os._exit(0)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

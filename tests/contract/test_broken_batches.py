@@ -75,7 +75,7 @@ CAUGHT: list[Caught] = [
     (broken.TellsEveryFailure, BatchStoreContract.test_a_failure_cancels_the_batch_and_is_told_once, {}),
     (broken.IgnoresCancellation, BatchStoreContract.test_a_cancelled_batch_comes_to_its_end_but_not_to_then, {}),
     (broken.CancelsTheFinished, BatchStoreContract.test_a_finished_batch_cannot_be_cancelled, {}),
-    (broken.RevivesTheCancelled, BatchStoreContract.test_a_cancelled_batch_comes_to_its_end_but_not_to_then, {}),
+    (broken.RevivesTheCancelled, BatchStoreContract.test_only_members_that_failed_or_were_dropped_wait_again, {}),
     (
         broken.RemembersMembersOfForgottenBatches,
         BatchStoreContract.test_a_batch_that_is_forgotten_leaves_its_payloads,

@@ -58,7 +58,9 @@ calls = some.one_of(
     some.tuples(some.just("run"), states, dropped, seconds),
     some.tuples(some.just("close"), seconds),
     some.tuples(some.just("cancel"), seconds),
-    some.tuples(some.just("revive")),
+    some.tuples(some.just("revive"), some.lists(names, max_size=3)),
+    some.tuples(some.just("give_up"), seconds),
+    some.tuples(some.just("reopen")),
 )
 
 
@@ -99,8 +101,14 @@ class World:
     def cancel(self, at: float) -> bool:
         return self.batches.cancel(BATCH, at)
 
-    def revive(self) -> bool:
-        return self.batches.revive(BATCH)
+    def revive(self, members: list[str]) -> bool:
+        return self.batches.revive(BATCH, members)
+
+    def give_up(self, at: float) -> bool:
+        return self.batches.give_up(BATCH, at)
+
+    def reopen(self) -> bool:
+        return self.batches.reopen(BATCH)
 
     def is_sound(self) -> None:
         record, told = self.record, self.told

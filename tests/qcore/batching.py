@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qcore import Batch, job
+from qcore import Batch, Job, job
 from tests.qcore.chaining import Step, acts, bodies, forget, log, raising, steps
 
 if TYPE_CHECKING:
-    from qcore import Job, PendingBatch
+    from qcore import PendingBatch
 
-__all__ = ["Step", "acts", "all_callbacks", "bodies", "counts", "forget", "fresh", "log", "raising", "steps"]
+__all__ = [
+    "Step",
+    "acts",
+    "all_callbacks",
+    "batch_of",
+    "bodies",
+    "counts",
+    "forget",
+    "fresh",
+    "log",
+    "raising",
+    "steps",
+]
 
 
 @job
@@ -41,6 +53,13 @@ def failure(batch: Batch, error: BaseException, failed: Job) -> None:
 def all_callbacks(pending: PendingBatch) -> PendingBatch:
     """Let a batch write down its end and its first failure."""
     return pending.then(then).catch(catch).finally_(finally_)
+
+
+def batch_of(step: Step) -> Batch:
+    """Give the batch that a running step is a member of."""
+    found = step.batch()
+    assert found is not None
+    return found
 
 
 def fresh(batch: Batch) -> Batch:

@@ -6,12 +6,11 @@ It works on a new copy again and again, and each time dies half a statement late
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 
-from qcore import App, Config, Job, WorkerOptions, chain
-from qcore.sql.connection import Connection
+from qcore import App, Config, Job, PendingBatch, WorkerOptions, batch, chain
 from qtest.clock import FrozenClock
+from tests.dying import die_at
 
 LATER = 1_000
 """Seconds after which every lease is over."""
@@ -42,8 +41,10 @@ CASES = {
     "failure": ("a", "bad", "c"),
     "links elsewhere": ("a", "B", "C", "d", "E"),
     "failure elsewhere": ("a", "bad", "c"),
+    "batch": ("a", "(x y)", "c"),
+    "batch that fails": ("a", "(x bad)", "c"),
 }
-"""Capital letters live on the other connection."""
+"""Capital letters live on the other connection; in parentheses are members of a batch."""
 
 
 def app_in(folder: Path, *, later: float = 0) -> App:
@@ -55,10 +56,16 @@ def app_in(folder: Path, *, later: float = 0) -> App:
 
 def dispatch(name: str, folder: Path, app: App) -> None:
     file = str(folder / "left")
-    links = [(OnOther if each.isupper() else Leave)(each, file) for each in CASES[name]]
+    links = [_link(each, file) for each in CASES[name]]
     callback = OnOther("caught", file) if name == "failure elsewhere" else Leave("caught", file)
     with app.activate():
         chain(links).catch(callback).dispatch()
+
+
+def _link(name: str, file: str) -> Job | PendingBatch:
+    if name.startswith("("):
+        return batch([Leave(each, file) for each in name.strip("()").split()])
+    return (OnOther if name.isupper() else Leave)(name, file)
 
 
 def work(app: App) -> None:
@@ -71,24 +78,6 @@ def work(app: App) -> None:
 def left_in(folder: Path) -> list[str]:
     file = folder / "left"
     return file.read_text().split() if file.exists() else []
-
-
-def _die_at(point: int) -> None:
-    run, left = Connection._run, point
-
-    def pass_one() -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def counted(*arguments: object, **options: object) -> object:
-        pass_one()
-        answer: object = run(*arguments, **options)  # type: ignore[arg-type]
-        pass_one()
-        return answer
-
-    Connection._run = counted  # type: ignore[assignment,method-assign]
 
 
 def main(name: str, root: Path) -> None:
@@ -106,7 +95,7 @@ def main(name: str, root: Path) -> None:
         child = os.fork()
         if child == 0:
             app = app_in(folder)
-            _die_at(number)
+            die_at(number)
             work(app)
             os._exit(0)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

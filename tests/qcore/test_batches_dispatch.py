@@ -21,6 +21,7 @@ from qcore import (
     batch,
     batch_members,
     chain,
+    current,
     find_batch,
     job,
 )
@@ -29,6 +30,7 @@ from tests.qcore.batching import Step, all_callbacks, bodies, counts, forget, fr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from qcore import Stopped
     from qtest.clock import FrozenClock
@@ -84,7 +86,17 @@ def test_functions_prepared_jobs_and_chains_are_members_and_what_is_false_is_non
     app: App, work: Callable[..., Stopped]
 ) -> None:
     """BAT-01, BAT-07: an empty list inside the list is left out, too."""
-    members = [None, Step("a"), [], 0, "", False, greet.job("you"), Step("b").with_options(tries=3), chain(Step("c"))]
+    members: list[object] = [
+        None,
+        Step("a"),
+        [],
+        0,
+        "",
+        False,
+        greet.job("you"),
+        Step("b").with_options(tries=3),
+        chain(Step("c")),
+    ]
 
     started = batch(members).dispatch()
 
@@ -146,7 +158,7 @@ def test_a_batch_that_holds_itself_is_refused(app: App) -> None:
     endless: list[Any] = [Step("c")]
     endless.append(endless)
 
-    with pytest.raises(JobDefinitionError, match="holds itself"):
+    with pytest.raises(JobDefinitionError, match="a batch holds itself"):
         outer.dispatch()
     with pytest.raises(JobDefinitionError, match="a list is no link"):
         batch([endless])
@@ -155,7 +167,7 @@ def test_a_batch_that_holds_itself_is_refused(app: App) -> None:
 
 
 @pytest.mark.parametrize("name", [7, b"x", "x" * 191])
-def test_a_name_that_is_none_is_refused(app: App, name: Any) -> None:
+def test_a_name_that_is_none_is_refused(app: App, name: str) -> None:
     with pytest.raises(JobDefinitionError, match="the name of a batch is a text"):
         batch(name=name)
 
@@ -206,6 +218,12 @@ def test_options_of_the_dispatch_beat_those_of_all_members(app: App, clock: Froz
     assert {each.available_at for each in app.connection().listed("now")} == {clock.now() + 30}
 
 
+def test_options_of_one_member_are_not_those_of_the_next(app: App) -> None:
+    batch([Step("a"), Step("b").with_options(tries=3), Step("c")]).dispatch()
+
+    assert [body["maxTries"] for body in bodies(app)] == [None, 3, None]
+
+
 def test_a_delay_is_for_the_first_link_of_a_chain(app: App, clock: FrozenClock, work: Callable[..., Stopped]) -> None:
     batch([steps("ab")]).dispatch(delay=30)
 
@@ -234,6 +252,25 @@ def test_an_option_that_is_none_is_refused(app: App) -> None:
     with pytest.raises(JobDefinitionError, match="colour is no option"):
         batch(steps("a")).dispatch(colour="red")
     assert app.batches.list() == []
+
+
+def test_a_test_that_took_over_the_process_keeps_a_batch_from_real_connections(app: App, tmp_path: Path) -> None:
+    real = App(Config(default="database", root=tmp_path / "real"))
+    current.override(app)
+    try:
+        with pytest.raises(QcoreError, match="would reach a real connection"):
+            all_callbacks(real.batch([])).dispatch()
+        with pytest.raises(QcoreError, match="would reach a real connection"):
+            real.batch([]).dispatch()
+    finally:
+        current.override(None)
+
+
+def test_an_app_makes_batches_for_itself(app: App, tmp_path: Path) -> None:
+    other = App(Config(default="memory", root=tmp_path))
+
+    assert other.batch(steps("a"), name="x", allow_failures=True).dispatch().total == 1
+    assert (len(other.batches.list()), app.batches.list(), waiting(app)) == (1, [], [])
 
 
 # Callbacks.
@@ -300,7 +337,8 @@ def test_before_takes_what_can_be_called_here_and_now(app: App) -> None:
 
 def test_an_empty_batch_completes_at_once(app: App, work: Callable[..., Stopped], events: list[Event]) -> None:
     """BAT-07, G-22."""
-    for empty in ([], None, [None, []], [Shy("a")], iter(())):
+    empties: tuple[object, ...] = ([], None, [None, [None, ""]], [Shy("a")], iter(()))
+    for empty in empties:
         forget()
         done = all_callbacks(batch(empty)).dispatch()
         assert (done.state, done.progress, counts(done)) == ("finished", 0, (0, 0, 0, 0, 0))
@@ -440,10 +478,10 @@ def test_a_batch_that_is_deleted_while_members_are_added_is_an_error(app: App) -
     assert waiting(app) == []
 
 
-def test_a_chain_too_long_for_a_payload_is_refused(tmp_path: Any) -> None:
+def test_a_chain_too_long_for_a_payload_is_refused(tmp_path: Path) -> None:
     app = App(Config(default="memory", root=tmp_path, payload={"max_bytes": 5000}))
     with app.activate():
-        with pytest.raises(PayloadError, match="a chain of 30 members takes .* bytes"):
+        with pytest.raises(PayloadError, match=r"a chain of 30 members takes \d+ bytes"):
             batch([Step("x"), [Step("a")] * 30]).dispatch()
         assert waiting(app) == []
 

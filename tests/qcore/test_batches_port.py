@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from qcore import links
-from qcore.batches import BatchRecord, BatchStep, Counted, State, after_adding, after_closing, after_step
+from qcore.batches import BatchRecord, BatchStep, Counted, State, after_adding, after_closing, after_retry, after_step
 from qcore.driver import Lock, LockRule, Push
 from qtest.contract_records import BATCH, FAILURE, NOW, callback, chain, new_batch, options
 
@@ -129,7 +129,6 @@ def test_then_and_finally_are_never_due_twice() -> None:
     [
         ({}, ["progress", "then", "finally"]),
         ({"cancelled_at": NOW, "cancelled_by": "request"}, ["progress", "finally"]),
-        ({"cancelled_at": NOW, "cancelled_by": "failure", "fired": "c"}, ["progress", "finally"]),
         ({"adding": True}, ["progress"]),
     ],
 )
@@ -172,10 +171,37 @@ def test_the_first_failure_is_the_one_that_is_kept() -> None:
 
 
 def test_a_revived_batch_is_cancelled_again_by_the_next_failure() -> None:
-    revived = closed({"a": F, "b": P}, fired="c", failure=FAILURE)
-    counted = after_step(revived, {"a": F}, ended("a", F, at=NOW + 5))
+    revived = closed({"a": P, "b": P}, fired="c", failure=FAILURE)
+    counted = after_step(revived, {"a": P}, ended("a", F, at=NOW + 5))
 
-    assert Counted(revived._replace(cancelled_at=NOW + 5, cancelled_by="failure"), {}, ()) == counted
+    expected = revived._replace(cancelled_at=NOW + 5, cancelled_by="failure", pending=1, failed=1)
+    assert Counted(expected, {"a": F}, ()) == counted
+
+
+@pytest.mark.parametrize(
+    ("before", "members", "changes", "after"),
+    [
+        ({"a": F, "b": D}, ["a"], {"a": P}, (1, 1, 0, 0)),
+        ({"a": F, "a2": X, "b": X}, ["a", "a2"], {"a": P, "a2": P}, (2, 0, 0, 1)),
+        ({"a": D, "a2": F, "a3": P}, ["a", "a2", "a3", "who"], {"a2": P}, (2, 1, 0, 0)),
+    ],
+)
+def test_members_that_are_retried_wait_again(
+    before: dict[str, State], members: list[str], changes: dict[str, State], after: tuple[int, int, int, int]
+) -> None:
+    """BAT-15: the batch is not finished while one of them may run."""
+    fields: dict[str, Any] = {"cancelled_at": NOW, "cancelled_by": "failure", "finished_at": NOW, "fired": "cfab"}
+    counted = after_retry(closed(before, **fields), before, members)
+
+    assert counted is not None
+    record = counted.record
+    assert (changes, after) == (counted.changes, counts(record))
+    assert (None, "", None, "cfa") == (record.cancelled_at, record.cancelled_by, record.finished_at, record.fired)
+
+
+@pytest.mark.parametrize("before", [{}, {"a": P}, {"a": D}])
+def test_a_retry_of_who_has_not_failed_changes_nothing(before: dict[str, State]) -> None:
+    assert after_retry(closed({"b": F}, cancelled_by="failure"), before, ["a"]) is None
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,12 @@ def doubled_after(number: int, folder: Path, expected: list[str]) -> int:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("links", [*"ab", "add", "c", "added"]), ("failure", ["a", "bad", "bad", "caught"])],
+    [
+        ("links", [*"ab", "add", "c", "added"]),
+        ("failure", ["a", "bad", "bad", "caught"]),
+        ("batch", [*"axyc"]),
+        ("batch that fails", [*"ax", "bad", "bad", "caught"]),
+    ],
 )
 def test_a_chain_survives_a_worker_that_is_killed_at_any_point(name: str, expected: list[str], tmp_path: Path) -> None:
     """CHN-03. No link is lost, and at most the one that ran when the worker died runs once more."""

@@ -7,6 +7,7 @@ import base64
 import inspect
 import json
 import pickle
+import re
 import sys
 import threading
 from dataclasses import replace
@@ -30,6 +31,7 @@ from qcore import (
     PayloadError,
     Prepared,
     Released,
+    chain,
     closure,
     dispatch,
     job,
@@ -347,6 +349,29 @@ def test_catch_adds_to_a_closure_that_was_restored(app: App, work: Callable[...,
     work()
 
     assert ["first", "second"] == ran
+
+
+def test_it_stands_in_chains_as_a_link_and_as_what_catches(app: App, work: Callable[..., Stopped]) -> None:
+    """DSP-05."""
+    word = "captured"
+    chain(lambda: note(1, word), Send("2"), closure(lambda job: fail(job.name), name="three")).catch(
+        lambda error, job: note(str(error), job.name)
+    ).dispatch()
+    work()
+
+    assert [1, "captured", "2", "three", "three"] == ran
+
+
+def test_a_forged_link_of_a_chain_is_refused_when_it_is_due(app: App, work: Callable[..., Stopped]) -> None:
+    chain(Send("1"), lambda: None, Send("3")).dispatch()
+    [waits] = app.connection().listed()
+    [forged] = set(re.findall(rb"[A-Za-z0-9+/=]{99,}", waits.payload.body))
+    app.connection().clear()
+    body = waits.payload.body.replace(forged, signed(BOMB, key=TWO).encode())
+    app.connection().push_raw(Payload(waits.payload.id, body))
+
+    assert "was not signed by a key of this process" in the_failure(app, work).exception
+    assert ["1"] == ran
 
 
 # What is no closure.

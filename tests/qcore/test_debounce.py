@@ -13,6 +13,7 @@ from tests.qcore.unique_jobs import Other, Patient, Report, debounced, done, dur
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from qcore.app import App
     from qcore.events import Event
     from qcore.worker import Stopped

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from qcore import App, Config, ConfigError, Failed, Job, JobDefinitionError, PayloadError, closure, job, registry
+from qcore import App, Config, ConfigError, Failed, Job, JobDefinitionError, PayloadError, chain, closure, job, registry
 from qcore.driver import Payload
 from qcore.errors import MissingExtraError
 from qcore.events import JobProcessing
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ONE = "one-" + "1" * 40
 TWO = "two-" + "2" * 40
-CARD = "4111-1111"
+CARD = "visa-4111"
 ran: list[Any] = []
 
 
@@ -61,6 +61,12 @@ class Open(Charge, encrypted=False):
 class Failing(Charge, tries=1):
     def handle(self) -> None:
         raise ValueError("the bank is closed")
+
+
+class Telling(Charge):
+    def handle(self) -> None:
+        message = f"the keys are {ONE},{TWO}"
+        raise ValueError(message)
 
 
 @dataclass(slots=True)
@@ -203,6 +209,15 @@ def test_neither_the_job_nor_its_failure_shows_what_it_holds(app: App, work: Cal
     assert Charge(CARD) == Charge(CARD) != Charge("other")
 
 
+def test_it_is_encrypted_in_a_chain_too(app: App, work: Callable[..., Stopped]) -> None:
+    chain(Open("first"), Charge(CARD), charge.job("last-visa")).dispatch()
+    [waits] = app.connection().listed()
+
+    assert b"visa" not in waits.payload.body
+    work()
+    assert ["first", CARD, "last-visa"] == ran
+
+
 # What is refused.
 
 
@@ -338,6 +353,13 @@ def test_a_retry_encrypts_anew_with_the_first_key(app: App, work: Callable[..., 
     with pytest.raises(PayloadError):
         Keys([ONE]).decrypt(command, what="")
     assert "the bank is closed" in the_failure(rekeyed(app, TWO), rekeyed(app, TWO).worker().run_next_job).exception
+
+
+def test_a_key_that_a_job_puts_into_its_error_is_not_kept(app: App, work: Callable[..., Stopped]) -> None:
+    Telling(CARD).dispatch()
+    both = rekeyed(app, ONE, TWO)
+
+    assert "ValueError: the keys are [key],[key]\n" in the_failure(app, both.worker().run_next_job).exception
 
 
 def test_the_events_of_a_refused_job_tell_nothing_of_it(app: App, work: Callable[..., Stopped]) -> None:

@@ -155,7 +155,7 @@ def test_an_argument_that_cannot_be_stored_is_named(app: App) -> None:
 
 def test_the_function_instead_of_its_call_is_refused_with_a_way_out(app: App) -> None:
     with pytest.raises(JobDefinitionError, match=r"write f\.job\(\.\.\.\)"):
-        dispatch(bare)  # type: ignore[arg-type]
+        dispatch(bare)
 
 
 def _generator() -> Iterator[int]:

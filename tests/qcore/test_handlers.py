@@ -51,6 +51,12 @@ class Import:
     def failed(self, data: object, error: BaseException) -> None:
         heard.append(("failed", data, str(error)))
 
+    class Nested: ...
+
+    @staticmethod
+    def loose(*_: object) -> None:
+        raise AssertionError
+
     def _hidden(self, job: Delivery, data: object) -> None:
         raise AssertionError
 
@@ -188,6 +194,11 @@ def test_on_a_sync_connection_a_job_that_is_not_ended_is_an_error(tmp_path: Path
         ("Import", "no handler named"),
         ("", "name"),
         ("os.path@join", "no handler named"),
+        ("..", "no handler named"),
+        (f"{IMPORT}@failed", "no method failed"),
+        (f"{IMPORT}@mro", "no method mro"),
+        (f"{IMPORT}@Nested", "no method Nested"),
+        (f"{IMPORT}@loose", "no method loose"),
     ],
 )
 def test_a_push_to_no_handler_is_refused_at_once(app: App, name: str, reason: str) -> None:
@@ -220,6 +231,14 @@ def test_a_module_that_the_pusher_names_is_loaded(app: App, tmp_path: Path, monk
 )
 def test_data_that_is_no_plain_json_is_refused(app: App, data: object, where: str) -> None:
     with pytest.raises(PayloadError, match=where):
+        push(IMPORT, data)
+    assert app.connection().size() == 0
+
+
+def test_data_that_holds_itself_is_refused(app: App) -> None:
+    data: list[object] = []
+    data.append(data)
+    with pytest.raises(PayloadError, match="holds itself"):
         push(IMPORT, data)
     assert app.connection().size() == 0
 

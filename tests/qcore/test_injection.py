@@ -155,6 +155,51 @@ def test_a_handler_class_is_given_what_its_constructor_asks_for(app: App, work: 
     assert [("localhost", 3)] == sent
 
 
+class Optionally(Job):
+    def handle(self, mailer: Mailer | None = None) -> None:
+        sent.append(mailer is not None)
+
+
+class ByPosition(Job):
+    def handle(self, mailer: Mailer, /) -> None: ...
+
+
+class Static(Job):
+    @staticmethod
+    def handle(mailer: Mailer) -> None:
+        mailer.send("static")
+
+
+class OfClass(Job):
+    @classmethod
+    def handle(cls, mailer: Mailer) -> None:
+        mailer.send(cls.__name__)
+
+
+def test_an_optional_parameter_is_given_what_is_provided(app: App, work: Callable[..., Stopped]) -> None:
+    Optionally().dispatch()
+    work()
+    app.provide(Mailer, Mailer)
+    Optionally().dispatch()
+    work()
+    assert [False, True] == sent
+
+
+def test_static_and_class_methods_are_given_their_parameters(app: App, work: Callable[..., Stopped]) -> None:
+    app.provide(Mailer, Mailer)
+    Static().dispatch()
+    OfClass().dispatch()
+    work()
+    assert [("localhost", "static"), ("localhost", "OfClass")] == sent
+
+
+def test_a_parameter_by_position_only_is_an_error_of_the_job(app: App, work: Callable[..., Stopped]) -> None:
+    app.provide(Mailer, Mailer)
+    ByPosition().dispatch()
+    work()
+    assert "behind the slash" in app.failed.list()[0].exception
+
+
 def test_what_cannot_be_provided_or_mapped_is_refused(app: App) -> None:
     with pytest.raises(ConfigError, match="class and a factory"):
         app.provide("Mailer", Mailer)  # type: ignore[arg-type]
@@ -162,3 +207,34 @@ def test_what_cannot_be_provided_or_mapped_is_refused(app: App) -> None:
         app.provide(Mailer, Mailer())  # type: ignore[arg-type]
     with pytest.raises(JobDefinitionError, match="handle"):
         app.map({Import: Mailer})
+
+    async def connect() -> Mailer:
+        return Mailer()
+
+    with pytest.raises(ConfigError, match="async or yields"):
+        app.provide(Mailer, connect)
+    with pytest.raises(JobDefinitionError, match="job classes"):
+        app.map({str: ImportHandler})  # type: ignore[dict-item]
+    with pytest.raises(JobDefinitionError, match="JobClass: HandlerClass"):
+        app.map(5)  # type: ignore[arg-type]
+
+
+@handler
+class Complaining:
+    def __init__(self, mailer: Mailer) -> None:
+        self.mailer = mailer
+
+    def fire(self, job: Delivery, data: object) -> None:
+        raise ValueError(data)
+
+    def failed(self, data: object, error: BaseException) -> None:
+        self.mailer.send((data, str(error)))
+
+
+def test_failed_of_a_handler_class_is_called_on_one_that_was_given_its_mailer(
+    app: App, work: Callable[..., Stopped]
+) -> None:
+    app.provide(Mailer, Mailer)
+    app.push_data(f"{__name__}.Complaining", 3)
+    work()
+    assert [("localhost", (3, "3"))] == sent

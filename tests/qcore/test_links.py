@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from qcore import links
 from qcore.driver import LockRule
 from qcore.errors import PayloadError
+from qcore.payload_fields import chain_of
 
 if TYPE_CHECKING:
     from qcore.links import Chain
@@ -48,7 +49,7 @@ def test_whatever_a_job_holds_comes_through_any_number_of_links_unchanged(held: 
     while (following := links.following(rest, NOW)) is not None:
         read = json.loads(following[1].payload.body)
         found.append(read["data"])
-        rest = links.chain_of(read.get("chain") or chain())
+        rest = chain_of(read.get("chain") or chain())
 
     assert json.dumps(found) == json.dumps(held)
 
@@ -197,4 +198,4 @@ WRONG: list[Any] = [
 @pytest.mark.parametrize("raw", WRONG)
 def test_a_chain_that_could_not_go_on_is_refused_before_its_job_runs(raw: object) -> None:
     with pytest.raises(PayloadError, match="the payload's chain"):
-        links.chain_of(raw)
+        chain_of(raw)

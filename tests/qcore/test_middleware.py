@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -255,6 +256,24 @@ def test_a_job_that_no_layer_calls_on_is_skipped_and_gone(app: App, events: list
     assert isinstance(ending, JobSkipped)
 
 
+def forgetful(job: Job, call_next: Next) -> None:
+    """It forgets to call on."""
+
+
+def test_a_skipped_job_says_which_layer_did_not_call_on(app: App, events: list[Event]) -> None:
+    assert attempt(app, layered(lambda job, call_next: call_next(job), forgetful)) == Skipped()
+
+    (ending,) = endings(events)
+    assert ending.delivery.blocked_by == "forgetful"
+
+
+def test_to_call_on_without_the_job_is_an_error_that_says_so(app: App) -> None:
+    outcome = attempt(app, layered(lambda _, call_next: call_next()))
+
+    assert isinstance(outcome, Failed)
+    assert "call_next(job) takes the job to run" in str(outcome.error)
+
+
 def test_a_skipped_link_lets_its_chain_go_on(app: App, work: Callable[..., Stopped]) -> None:
     """MID-02."""
     qcore.chain(layered(lambda *_: None), layered()).dispatch()
@@ -404,6 +423,17 @@ def test_the_time_limit_holds_around_all_middleware_and_an_async_handler_gets_wh
     assert limit.asked == [60, 35 + 3 * GRACE]
 
 
+def test_without_a_time_limit_an_async_handler_has_none(app: App) -> None:
+    limit = _Watched()
+
+    async def handle(_: Job) -> None: ...
+
+    app.dispatch(layered(telling("job"), handle=handle), timeout=0)
+    app.worker(options=WorkerOptions(memory=0), time_limit=limit).run_next_job()
+
+    assert limit.asked == [0, None]
+
+
 def test_an_async_handler_whose_middleware_used_up_the_time_has_none(app: App, clock: FrozenClock) -> None:
     async def handle(_: Job) -> None:
         import asyncio
@@ -482,6 +512,10 @@ def test_what_is_no_middleware_is_an_error_that_says_so(app: App, layer: Layer, 
     assert reason in str(outcome.error)
     assert "def layer(job, call_next)" in str(outcome.error)
     assert heard == []
+
+
+def test_a_callable_that_does_not_tell_what_it_takes_is_given_a_chance() -> None:
+    layered().with_options(middleware=[max])
 
 
 @pytest.mark.parametrize(("layer", "reason"), NO_LAYERS)
@@ -598,6 +632,15 @@ def test_a_function_job_that_runs_in_place_takes_middleware(app: App) -> None:
     app.dispatch_sync(greet.job("ada").with_options(middleware=[Telling("given")]))
 
     assert heard == ["given in", "hello ada", "given out"]
+
+
+def test_a_worker_need_not_have_imported_the_shipped_middleware(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.dispatch(layered(), middleware=[Skip.when(True)])  # noqa: FBT003
+    for name in [name for name in sys.modules if name.startswith("qcore.middleware")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(qcore, "middleware")
+
+    assert attempt(app) == Skipped()
 
 
 def test_no_middleware_beats_the_one_that_was_said_before(app: App) -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qcore import App, Config, UnknownConnectionError, WorkerOptions, registry
-from qcore import queue as queue_module
+from qcore import App, Config, UnknownConnectionError, WorkerOptions, job_plan, registry
 from qcore.events import Event, JobQueued, JobRetryRequested
 from qcore.failed_jobs import Retried
 from qcore.options import JobOptions
@@ -129,7 +128,7 @@ def test_what_cannot_be_written_anew_is_pushed_as_it_was(
     job_id = fail()
     [record] = app.failed.list()
     monkeypatch.setattr(Import, "display_name", lambda _: "", raising=False)
-    monkeypatch.setattr(queue_module, "_plans", {})
+    monkeypatch.setattr(job_plan, "_plans", {})
     app.failed.retry([job_id])
 
     assert [record.payload] == [each.payload for each in app.connection().listed()]
@@ -195,7 +194,7 @@ def test_a_push_that_fails_leaves_the_job_failed(
 ) -> None:
     """FLD-03."""
     job_id = fail()
-    monkeypatch.setattr(app.connection(), "push_raw", lambda *_: 1 / 0)
+    monkeypatch.setattr(app.connection(), "push_again", lambda *_: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         app.failed.retry([job_id])

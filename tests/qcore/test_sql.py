@@ -306,7 +306,7 @@ def test_a_lock_that_is_never_given_up_is_reported(path: Path) -> None:
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
-    with pytest.raises(DriverError, match="stayed locked by another process for longer than the busy timeout"):
+    with pytest.raises(DriverError, match="stayed locked by another transaction for longer than the busy timeout"):
         driver.push("default", Payload("job", b""))
     other.close()
     driver.push("default", Payload("job", b""))

@@ -476,7 +476,7 @@ def test_the_limit_of_a_job_reaches_through_a_job_that_it_runs_in_place(app: App
 def test_an_async_job_that_blocks_its_loop_is_ended_by_the_alarm(
     app: App, limit: AlarmLimit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qcore.runner.GRACE", SOON)
+    monkeypatch.setattr("qcore.user_code.GRACE", SOON)
     seen: list[str] = []
 
     async def handle(_: Act) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from qcore import App, Config, DriverError, WorkerOptions, dispatch_sync
-from qcore.driver import LockRule, pending
+from qcore import App, Config, DriverError, Job, WorkerOptions, dispatch_sync
+from qcore.driver import LockRule, Push, pending
 from qcore.events import Event, JobDebounced
 from qcore.failed_jobs import Retried
 from tests.qcore.unique_jobs import Early, Import, Other, Patient, Report, done, during, fail, locks, skipped
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from qcore.queue import Queue
     from qcore.worker import Stopped
     from qtest.clock import FrozenClock
 
@@ -120,9 +121,7 @@ def test_no_connection_steals_the_lock_of_a_job_on_another_one(app: App) -> None
     assert {KEY: pending(first)} == locks(app)
 
 
-def test_the_last_of_several_debounced_jobs_runs(
-    app: App, work: Work, clock: FrozenClock, events: list[Event]
-) -> None:
+def test_the_last_of_several_debounced_jobs_runs(app: App, work: Work, clock: FrozenClock, events: list[Event]) -> None:
     """DEB-02."""
     for version in range(3):
         Report(version).dispatch()
@@ -170,8 +169,9 @@ def test_a_sync_run_keeps_others_away(app: App) -> None:
     """Itself, too, wherever it is dispatched."""
 
     def dispatch() -> None:
-        done.extend([len(locks(app)), Import().dispatch(), Import().dispatch(connection="sync"), dispatch_sync(Import())])
-        done.append(Import().dispatch(connection="memory"))
+        done.append(len(locks(app)))
+        done.extend([Import().dispatch(connection=name) for name in (None, "sync", "memory")])
+        done.append(dispatch_sync(Import()))
 
     during.append(dispatch)
     dispatch_sync(Import())
@@ -209,9 +209,9 @@ def either(request: pytest.FixtureRequest, app: App, clock: FrozenClock, tmp_pat
     beside.close()
 
 
-def prepared(app: App, job: Any, **options: Any) -> Any:
+def prepared(app: App, job: Job, rule: LockRule = LockRule.REFUSE) -> tuple[Queue, Push]:
     queue = app.connection()
-    push = queue.prepare(job, app.complete(job, job.with_options(**options).options))
+    push = queue.prepare(job, app.complete(job, job.with_options().options), rule=rule)
     assert push is not None
     return queue, push
 
@@ -271,10 +271,8 @@ def test_what_replaces_or_shares_is_not_reserved(either: App) -> None:
     queue.locks.cancel(push)
     assert before == locks(either, "debounce:")
 
-    shared = queue.prepare(Import(), either.complete(Import(), Import().with_options().options), rule=LockRule.SHARE)
-    assert shared is not None
+    queue, shared = prepared(either, Import(), LockRule.SHARE)
     assert (None, {}) == (queue.locks.reserve(shared), locks(either))
-    plain = queue.prepare(Other(), either.complete(Other(), Other().with_options().options))
-    assert plain is not None
+    queue, plain = prepared(either, Other())
     assert queue.locks.reserve(plain) is None
     queue.locks.cancel(plain)

@@ -24,7 +24,8 @@ DEBOUNCED = Unique(debounce=5)
 
 def rule(base: type[Job] = Job, **keywords: Any) -> Unique | None:
     """Define a class, and give what it says."""
-    return type("Defined", (base,), {"__module__": "test"}, name="test:Defined", **keywords).__job__.unique
+    made: type[Job] = type("Defined", (base,), {"__module__": "test"}, name="test:Defined", **keywords)
+    return made.__job__.unique
 
 
 def test_a_job_is_not_unique_unless_it_says_so() -> None:
@@ -86,7 +87,7 @@ def test_unique_and_debounced_is_refused_when_the_class_is_defined(
     app: App, base: type[Job], keywords: dict[str, Any]
 ) -> None:
     """DEB-03: not when it is dispatched, so no lock was taken."""
-    with pytest.raises(JobDefinitionError, match="either unique .* or debounced"):
+    with pytest.raises(JobDefinitionError, match=r"either unique .* or debounced"):
         rule(base, **keywords)
     assert {} == locks(app)
 
@@ -191,14 +192,16 @@ def test_an_id_can_be_read_in_the_key(given: object, written: str) -> None:
     assert f"unique:anything,{written}" == key_of(Anything(given))
 
 
-@pytest.mark.parametrize("given", [("a", "b:c"), ("a:b", "c"), ("a,b", "c"), ("a", "b", "c"), ("a", '","c'), ("ab", "c")])
+@pytest.mark.parametrize(
+    "given", [("a", "b:c"), ("a:b", "c"), ("a,b", "c"), ("a", "b", "c"), ("a", '","c'), ("ab", "c")]
+)
 def test_parts_do_not_run_into_each_other(given: object) -> None:
     others = [("a", "b,c"), "a,b,c", '["a","b"]', ("a", "b"), ("", "a", "b", "c"), ("a", "c"), "ab", ("abc",)]
     assert key_of(Anything(given)) not in {key_of(Anything(each)) for each in others}
 
 
 @pytest.mark.parametrize("given", ["x" * 500, "é" * 10, "a\0b", "a\r\nb", "\udcff", ("x" * 300, 1)])
-def test_a_long_or_strange_id_is_hashed(app: App, given: Any) -> None:
+def test_a_long_or_strange_id_is_hashed(app: App, given: str | tuple[object, ...]) -> None:
     """The store takes keys of 255 characters, and databases compare letters in their own ways."""
     key = key_of(Anything(given))
 
@@ -250,7 +253,7 @@ def test_a_function_can_be_told_apart_by_some_of_its_arguments() -> None:
 
 
 @pytest.mark.parametrize("named", ["user", ("user_id", "x"), (), 5, [None]])
-def test_a_function_is_told_apart_by_parameters_that_it_has(named: Any) -> None:
+def test_a_function_is_told_apart_by_parameters_that_it_has(named: object) -> None:
     with pytest.raises(JobDefinitionError, match="unique_by names parameters of the function, which are user_id"):
 
         @job(unique=True, unique_by=named)

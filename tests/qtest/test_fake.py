@@ -8,8 +8,8 @@ import pytest
 
 import qtest
 from qcore import App, Config, ConfigError, Job, batch, bulk, chain, dispatch_sync, push
-from qcore.after_response import after_response
 from qcore.handlers import handler
+from qcore.response import after_response
 from qtest import ExpectationError, FrozenClock, like
 from qtest.drivers import MissingDriverError
 from tests.qtest.signup import Audit, Broken, Flaky, Only, Reminder, SendMail, Welcome, notify, ran, sign_up

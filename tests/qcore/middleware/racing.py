@@ -47,7 +47,7 @@ class Alone(Job, tries=1):
         tell("ran", os.getpid())
 
 
-class Holding(Job, tries=3, timeout=30):
+class Holding(Job, tries=3, timeout=60):
     def middleware(self) -> list[WithoutOverlapping]:
         return [WithoutOverlapping("held", release_after=600)]
 

@@ -120,6 +120,11 @@ def test_an_async_function_is_refused() -> None:
         FailOnException(later)
 
 
+def test_a_function_that_does_not_tell_what_it_takes_gets_the_error(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    assert isinstance(attempt(app, layered(FailOnException(vars), handle=throwing(RefusedError())), tries=5), Released)
+    assert caplog.text == ""
+
+
 def test_it_can_be_given_to_one_dispatch(app: App) -> None:
     """In the payload classes stand by their names; nothing is looked up there, so nothing can be smuggled in."""
     job = raising(HardRefusedError())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import qcore
 from qcore.limits import WorkerOptions
 from qcore.outcome import Done, Released
 from qcore.windows import Window
+from tests.qcore.middleware import killed
 from tests.qcore.middleware.racing import ROOM, Alone, Holding, Limited
 from tests.qcore.process_worker import app_in
 
@@ -137,6 +139,38 @@ def test_the_lock_of_a_process_that_was_killed_passes_to_the_same_job_and_keeps_
     second.go()
     assert second.lines() == ["holds 2"]
     assert app.failed.list() == []
+
+
+def test_a_process_that_is_killed_after_any_statement_leaves_no_lock_no_debt_and_no_lost_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.qcore.middleware.killed", tmp_path],
+        cwd=Path(qcore.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=DEADLINE,
+    )
+    *deaths, last = [tuple(map(int, line.split())) for line in ran.stdout.splitlines()]
+    assert last[1] == 0
+    assert {-signal.SIGKILL} == {code for _, code in deaths}
+    assert len(deaths) > 20
+
+    for number, _ in deaths:
+        root = tmp_path / str(number)
+        monkeypatch.chdir(root)
+        # After the lease; then, at the latest, after the window of the limiter.
+        for later in (killed.app_in(root).connection().driver.retry_after, killed.HOUR + 100):
+            app = killed.app_in(root, later=later)
+            killed.work(app)
+            app.close()
+        app = killed.app_in(root, later=killed.HOUR + 100)
+        assert app.connection().size() == 0, f"killed after statement {number}"
+        assert app.failed.list() == []
+        assert 2 <= (root / "ran").stat().st_size <= 3  # the one that raised, the one that succeeded, one repeated
+        assert app.connections.store.get(f"overlap:,{killed.__name__}:Fragile,killed") is None
+        app.close()
 
 
 def test_two_threads_together_run_no_more_jobs_than_a_limit_allows(app: App) -> None:

@@ -14,7 +14,7 @@ from qcore.config import Config
 from qcore.errors import ConfigError, JobDefinitionError
 from qcore.events import Event, JobBlocked
 from qcore.limits import WorkerOptions
-from qcore.middleware import Limit, RateLimited, Unlimited
+from qcore.middleware import Limit, RateLimited, Release, Skip, Unlimited
 from qcore.outcome import Done, Failed, Released, Skipped
 from qcore.windows import Window
 from tests.qcore.acting import doing, endings
@@ -148,6 +148,19 @@ def test_a_job_that_fails_has_used_up_its_room(app: App) -> None:
 
     attempt(app, layered(RateLimited("imports"), handle=breaks))
 
+    assert isinstance(attempt(app, limited()), Released)
+
+
+def test_a_job_that_a_layer_behind_keeps_from_running_does_not_count(app: App) -> None:
+    app.limiter("imports", lambda _: [Limit.per_hour(1), Limit.per_minute(1)])
+
+    def breaks(*_: object) -> None:
+        raise ValueError
+
+    for layer in (Skip.when(True), Release.when(True, after=5), breaks):  # noqa: FBT003
+        attempt(app, layered(RateLimited("imports"), layer))
+
+    assert attempt(app, limited()) == Done()
     assert isinstance(attempt(app, limited()), Released)
 
 

@@ -143,6 +143,7 @@ ONE = ThrottlesExceptions(1, 60)
         pytest.param(breaking(ONE.by("crm")), breaking(ONE.by("erp")), False, id="two keys"),
         pytest.param(breaking(ONE.by("crm")), breaking(ONE), False, id="a key and none"),
         pytest.param(breaking(ONE.by_job()), breaking(ONE.by_job()), False, id="each job for itself"),
+        pytest.param(breaking(ONE.by_job().by("crm")), breaking(ONE.by("crm")), True, id="what was said last counts"),
     ],
 )
 def test_who_counts_together(app: App, first: Job, second: Job, *, together: bool) -> None:

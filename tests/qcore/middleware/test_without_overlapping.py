@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from qcore.closures import Closure
 from qcore.errors import DriverError, JobDefinitionError, JobError, JobInterrupted, TimeLimitReached
 from qcore.events import Event, JobBlocked
+from qcore.handlers import HandlerCall
+from qcore.layers import kind_of
 from qcore.limits import WorkerOptions
 from qcore.middleware import WithoutOverlapping
 from qcore.outcome import Done, Failed, Released, Skipped
@@ -165,7 +168,7 @@ def lasts(app: App, clock: FrozenClock, layer: WithoutOverlapping, **options: An
 
     def handle(_: Job) -> None:
         began = clock.now()
-        while store.get(key_of(key="7")) is not None:
+        while store.get(key_of(key="7")) is not None and clock.now() < began + 100_000:
             clock.advance(0.5 if clock.now() - began < 1000 else 100)
         ends.append(clock.now() - began)
 
@@ -241,6 +244,20 @@ def test_a_lock_that_somebody_takes_at_the_last_moment_keeps_the_job_away(
     assert store.get(key_of(key="7")) == "another job:1"
 
 
+def test_a_lock_that_is_freed_at_the_last_moment_lets_the_job_run(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = app.connections.store
+    add, tried = store.add, []
+
+    def taken_at_first(key: str, value: str, *, ttl: float | None = None) -> bool:
+        tried.append(key)
+        return len(tried) > 1 and add(key, value, ttl=ttl)
+
+    app.dispatch(layered(WithoutOverlapping("7")))
+    monkeypatch.setattr(store, "add", taken_at_first)
+
+    assert attempt(app) == Done()
+
+
 def test_a_worker_that_lost_its_lease_does_not_free_the_lock_of_the_one_that_has_it_now(app: App) -> None:
     """MID, WithoutOverlapping: the same job, in other hands, is another owner."""
     store = app.connections.store
@@ -299,6 +316,14 @@ def test_it_can_be_given_to_one_dispatch(app: App) -> None:
 
     assert attempt(app, job, middleware=[WithoutOverlapping("7")]) == Done()
     assert seen[0] is not None
+
+
+def test_closures_and_raw_data_which_share_a_class_meet_by_what_they_are_called() -> None:
+    one, other = Closure(lambda: None, name="one"), Closure(lambda: None, name="other")
+
+    assert kind_of(one) != kind_of(other)
+    assert kind_of(HandlerCall("app.jobs.Import@fire", {})) == "app.jobs.Import"
+    assert kind_of(layered()) == LAYERED
 
 
 @pytest.mark.parametrize("key", ["x" * 10_000, "ü\ud800", "a\0b", "';DROP TABLE qcore_keys;--", ("a", 1)])
