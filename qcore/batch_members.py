@@ -17,6 +17,7 @@ from qcore.options import UNSET, JobOptions
 if TYPE_CHECKING:
     from qcore.batches import BatchRecord, BatchStore
     from qcore.chains import PendingChain
+    from qcore.delivery import Delivery
     from qcore.dispatcher import Dispatcher
     from qcore.driver import Push
     from qcore.links import Chain
@@ -79,8 +80,14 @@ def _item_of(given: object) -> Item | None:
 class MemberWriter:
     """Writes the members of one batch, all for its connection and, if it names one, for its queue."""
 
-    def __init__(self, app: Dispatcher, record: BatchRecord, call: JobOptions = UNSET) -> None:
-        """Take the batch, and options that beat those of every member."""
+    def __init__(
+        self, app: Dispatcher, record: BatchRecord, call: JobOptions = UNSET, *, delivery: Delivery | None = None
+    ) -> None:
+        """Take the batch, and options that beat those of every member; ``delivery`` is that of the job that adds them.
+
+        A job that is tried again adds the same members under the same ids, so that they are not there twice.
+        """
+        self._delivery = delivery
         self._app = app
         self._queue = app.connection(record.connection)
         self._fields = {"batchId": record.id}
@@ -106,7 +113,8 @@ class MemberWriter:
         pending = item if isinstance(item, PendingChain) else PendingChain([item])
         # A delay is for the first link: the others follow at once.
         forced, wide = replace(self._call, delay=None), JobOptions(delay=self._call.delay)
-        written = pending.written(self._app, wide=wide, forced=forced, fields=self._fields)
+        chain_id = self._id_of(item)
+        written = pending.written(self._app, wide=wide, forced=forced, fields=self._fields, chain_id=chain_id)
         if written is None or written.head is None:
             return None
         self._note(self._app.complete(written.head, written.options).after_commit)
@@ -130,8 +138,22 @@ class MemberWriter:
             return None if chain is None else self.pushed_later(chain)
         job, given = (item.job, item.options) if isinstance(item, Prepared) else (item, UNSET)
         # A member is counted, so it is pushed whoever holds its lock: whether it runs is seen when it is delivered.
-        push = self._queue.prepare(job, self._options(job, given), fields=self._fields, rule=LockRule.SHARE)
+        options, job_id = self._options(job, given), self._id_of(item)
+        push = self._queue.prepare(job, options, fields=self._fields, rule=LockRule.SHARE, job_id=job_id)
         return None if push is None else Member(push, job, (push.payload.id,))
+
+    def _id_of(self, item: Item) -> str | None:
+        """Give the id of a member that a running job adds; it follows from that job, its place and what it says."""
+        if self._delivery is None:
+            return None
+        self._delivery.added += 1
+        place = (self._fields["batchId"], "member", str(self._delivery.added))
+        return links.derived_id(self._delivery.id, *place, *map(self._said_by, getattr(item, "items", (item,))))
+
+    def _said_by(self, item: object) -> str:
+        job = item.job if isinstance(item, Prepared) else item
+        # Ascii or not does not matter here: it is only told from what another one says.
+        return self._queue.data_of(job).decode("utf-8", "replace") if isinstance(job, Job) else repr(item)
 
     def _options(self, job: Job, given: JobOptions) -> JobOptions:
         # Most members say nothing themselves: then one object will do for all of a class.

@@ -39,9 +39,7 @@ def start(
     try:
         for callback in before:
             callback(batch)
-            if store.find(record.id) is None:
-                name = getattr(callback, "__qualname__", repr(callback))
-                raise QcoreError(f"before({name}) deleted the batch, so that nothing was pushed: raise an error instead")
+            _check_kept(store, record, callback)
         for pushed in push_members(app.connection(record.connection), store, record.id, members):
             tell(pushed)
     except BaseException as error:
@@ -75,6 +73,12 @@ def tell_of_start(app: Dispatcher, closed: BatchRecord, at: float) -> None:
         app.events.emit(BatchDispatched(closed))
     if closed.finished_at == at and app.events.wants(BatchFinished):
         app.events.emit(BatchFinished(closed))
+
+
+def _check_kept(store: BatchStore, record: BatchRecord, callback: Callable[[Batch], object]) -> None:
+    if store.find(record.id) is None:
+        name = getattr(callback, "__qualname__", repr(callback))
+        raise QcoreError(f"before({name}) deleted the batch, so that nothing was pushed: raise an error instead")
 
 
 def _undo(app: Dispatcher, store: BatchStore, record: BatchRecord, pushed: int) -> None:

@@ -81,6 +81,11 @@ class PendingChain:
         self._options = UNSET
         self._is_being_written = False
 
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """What the links are written from."""
+        return tuple(self._items)
+
     def on_connection(self, name: Name) -> Self:
         """Push the links that name no connection themselves to this one."""
         return self._with(job_options(connection=name))
@@ -169,11 +174,12 @@ class PendingChain:
         wide: JobOptions = UNSET,
         forced: JobOptions = UNSET,
         fields: Mapping[str, Any] | None = None,
+        chain_id: str | None = None,
     ) -> Written | None:
         """Write all links and callbacks; None when hooks dropped every link. Nothing is pushed.
 
         ``wide`` beats what was said of the chain, ``forced`` beats what the links say themselves; ``fields`` are
-        added to the body of each.
+        added to the body of each; the ids of all follow from ``chain_id``, if that is given.
 
         :raises JobDefinitionError, PayloadError: see ``dispatch``.
         """
@@ -185,14 +191,14 @@ class PendingChain:
             raise JobDefinitionError(message)
         self._is_being_written = True
         try:
-            return self._written(app, wide.over(self._options), forced, fields)
+            return self._written(app, wide.over(self._options), forced, fields, chain_id or new_id())
         finally:
             self._is_being_written = False
 
     def _written(
-        self, app: Dispatcher, wide: JobOptions, forced: JobOptions, fields: Mapping[str, Any] | None
+        self, app: Dispatcher, wide: JobOptions, forced: JobOptions, fields: Mapping[str, Any] | None, chain_id: str
     ) -> Written | None:
-        chain_id, head, own = new_id(), None, UNSET
+        head, own = None, UNSET
         found: list[Link] = []
         ids: list[str] = []
         after_head = JobOptions(queue=wide.queue, connection=wide.connection)

@@ -34,6 +34,7 @@ class Delivery:
     """
 
     __slots__ = (
+        "added",
         "blocked_by",
         "body",
         "chain",
@@ -59,6 +60,8 @@ class Delivery:
         self.job: Job | None = None
         """The restored job; None until it is, or because it could not be."""
         self.tools = tools
+        self.added = 0
+        """How many members the job has added to batches in this attempt."""
         self.timeout: float = 0
         """Seconds that the attempt may take; 0: without limit. Known when the job is restored."""
         self.blocked_by = ""
@@ -216,6 +219,11 @@ def current_delivery() -> Delivery:
         message = "no job is running here: only code called by a running job can ask for its delivery"
         raise NotRunningError(message)
     return delivery
+
+
+def running() -> Delivery | None:
+    """Give the delivery that is running here; None outside a running job."""
+    return _current.get()
 
 
 def context_of(delivery: Delivery, enter: Callable[[], object]) -> Context:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from qcore import current, links
 from qcore.batch_members import MemberWriter, items_of, prepared, push_members
 from qcore.batches import State
+from qcore.delivery import running
 from qcore.errors import ConfigError, UnsupportedError
 from qcore.events import BatchCancelled
 
@@ -146,13 +147,14 @@ class Batch:
         """Add a member, or several, as ``batch(...)`` takes them, and be up to date afterwards.
 
         Meant for members that add others while they run: these are counted before the running one ends.
-        Callbacks that were called are not called again.
+        Callbacks that were called are not called again. A job that is tried again, and adds the same members in the
+        same order, adds them once.
 
         :raises QcoreError: when the batch was deleted or pruned; nothing is pushed then.
         :raises JobDefinitionError: for something that is no job; nothing of a list is pushed then.
         """
         queue = self._app.connection(self.connection)
-        items = prepared(items_of(members), MemberWriter(self._app, self._record))
+        items = prepared(items_of(members), MemberWriter(self._app, self._record, delivery=running()))
         for _ in push_members(queue, self._store, self.id, items):
             pass
         self._look_again()
@@ -181,7 +183,8 @@ class Batch:
         failed = self.failed_ids()
         if all(self._app.failed.find(each) for each in failed):
             return failed
-        inside = {first: batch for first, batch in self._app.batches.inside(self.id) if first in failed}
+        batches: Batches = cast("Any", self._app).batches  # an App has it, and is above this module
+        inside = {first: batch for first, batch in batches.inside(self.id) if first in failed}
         found = [inside[each].causes() if each in inside else [each] for each in failed]
         return [each for ids in found for each in ids]
 

@@ -153,10 +153,11 @@ class Job:
         try:
             return current.app().push(self, options)
         except JobDefinitionError:
-            if isinstance(self, Job):
+            given: Any = self
+            if isinstance(given, Job):
                 raise
-        message = f"dispatch() was called on a class, with {self!r:.100}: make an instance: JobClass(...).dispatch()"
-        raise JobDefinitionError(message)
+            message = f"dispatch() was called on a class, with {given!r:.80}: make an instance: Import(...).dispatch()"
+            raise JobDefinitionError(message) from None
 
     def dispatch_if(self, condition: object, **options: Any) -> str | None:
         """Push the job when the condition holds; a callable condition is asked with the job."""

@@ -221,6 +221,13 @@ class Queue(Holdings):
         self._hooks.guard(self.driver)
         return bool(self.send([(push, None)]))
 
+    def data_of(self, job: Job) -> bytes:
+        """Write the state of a job, and nothing that differs from one push to the next.
+
+        :raises PayloadError: when it cannot be written.
+        """
+        return self._codec.codec.dumps(self._codec.data_of(job), what=type(job).__qualname__)
+
     def body_of(self, job: Job, options: JobOptions, job_id: str) -> bytes:
         """Write the payload of a job that was pushed before: what hooks add is added only once.
 
@@ -236,6 +243,7 @@ class Queue(Holdings):
         *,
         fields: Mapping[str, Any] | None = None,
         rule: LockRule = LockRule.REFUSE,
+        job_id: str | None = None,
     ) -> Push | None:
         """Make a job ready to be sent; None when a hook or the job itself dropped it.
 
@@ -243,7 +251,7 @@ class Queue(Holdings):
 
         :raises PayloadError: when its state cannot be written.
         """
-        drafted = self._drafted(job, options, None)
+        drafted = self._drafted(job, options, job_id)
         if drafted is None:
             return None
         queue, delay, body = drafted

@@ -36,7 +36,7 @@ def command(project: Project, ids: tuple[str, ...], connection: str | None, *, a
 
 
 def _retry(failed: FailedJobs, batch: Batch, *, as_json: bool) -> int:
-    members = batch.failed_ids()
+    members = batch.causes()
     if not members:
         click.echo(f"error: the batch {batch.id} has no failed members", err=True)
         if not as_json:

@@ -37,7 +37,7 @@ class WithoutOverlapping(Middleware):
     """
 
     key: str = ""
-    release_after: float = 0
+    release_after: float = 1
     """Seconds until a blocked job is due again; 0: at once, and so over and over until the other one has ended."""
     expire_after: float | None = None
     """Seconds that the lock lasts at most, but never less than the time limit of the job and a minute.

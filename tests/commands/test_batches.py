@@ -220,6 +220,10 @@ def test_a_retry_with_nothing_to_retry_ends_with_1(cli: Cli, start: Start) -> No
 
     result = cli("retry-batch", batch_id)
     assert (1, f"error: the batch {batch_id} has no failed members\n") == (result.exit_code, result.stderr)
+    assert "" == result.stdout
+    assert {"id": batch_id, "failed_ids": [], "retried": []} == json.loads(
+        cli("retry-batch", batch_id, "--json").stdout
+    )
 
 
 def test_a_retry_of_what_cannot_be_pushed_ends_with_2(project: Project, cli: Cli, start: Start) -> None:
@@ -320,3 +324,30 @@ def test_pruning_says_how_many_for_machines(cli: Cli) -> None:
 @pytest.mark.parametrize("hours", ["-1", "nan", "x"])
 def test_hours_are_a_number(cli: Cli, option: str, hours: str) -> None:
     assert 2 == cli("prune-batches", option, hours).exit_code
+
+
+def test_failed_members_are_shown_with_what_they_hold(project: Project, cli: Cli) -> None:
+    project.write(
+        "jobs/files.py",
+        """
+        from qcore import Job, batch, job
+
+        class Import(Job):
+            def __init__(self, path: str, token: list[str]) -> None:
+                self.path, self.token = path, token
+
+            def handle(self) -> None:
+                raise ValueError("no such file")
+
+        @job
+        def begin() -> None:
+            batch([Import("a.csv", ["seven", "eight"])]).dispatch()
+        """,
+    )
+    cli("dispatch", "begin")
+    work(cli, "default")
+    [found] = listed(cli)
+    shown = cli("batch", found["id"], env={"COLUMNS": "200"}).stdout
+
+    assert "  Import(path='a.csv', token=[redacted])  ValueError: no such file\n" in shown
+    assert "  Import(path='a.csv', token=[re...  ValueError:" in cli("batch", found["id"], env={"COLUMNS": "60"}).stdout

@@ -89,11 +89,14 @@ def test_work_loads_no_other_command_and_no_library_it_does_not_need(project: Pr
     ("arguments", "line"),
     [
         (["nope"], "there is no command 'nope'; there are work, dispatch,"),
+        (["batchs"], "there is no command 'batchs' (did you mean batches or batch?); there are"),
         (["work", "--nope"], "No such option '--nope'"),
         (["work", "--tries", "x"], "Invalid value for '--tries'"),
         (["work", "--tries", "-1"], "Invalid value for '--tries'"),
         (["work", "--sleep", "nan"], "Invalid value for '--sleep': 'nan' is not a number, 0 or more"),
         (["work", "--backoff", "1,x"], "Invalid value for '--backoff': 'x' is not a number, 0 or more"),
+        (["work", "--queue", "--once"], "Invalid value for '--queue': '--once' is an option, and no queue"),
+        (["work", "--queue", "a,--once"], "Invalid value for '--queue': '--once' is an option, and no queue"),
         (["work", "--queue", ","], "Invalid value for '--queue': ',' names no queue"),
         (["work", "--queue", "a\nb"], r"'a\nb' cannot be a queue name"),
         (

@@ -254,5 +254,69 @@ def test_a_job_that_drops_itself_is_no_error(project: Project, cli: Cli) -> None
 
     result = cli("dispatch", "Shy")
 
-    assert (0, "Nothing was pushed: the job itself or a hook dropped it.\n") == (result.exit_code, result.stdout)
+    assert (0, "Nothing was pushed: the job itself or a hook dropped it.\n") == (result.exit_code, result.stderr)
+    assert "" == result.stdout
     assert (0, 0, 0) == project.counts()
+
+
+def test_the_end_of_a_name_is_enough_to_be_told_what_is_near(project: Project, cli: Cli) -> None:
+    project.write(
+        "jobs/a_folder/with_a_long_name/pictures.py",
+        "from qcore import Job\n\nclass ResizePicture(Job):\n    def handle(self) -> None: ...\n",
+    )
+    project.write("jobs/a_folder/__init__.py", "")
+    project.write("jobs/a_folder/with_a_long_name/__init__.py", "")
+    result = cli("dispatch", "ResizePictur")
+
+    assert "did you mean jobs.a_folder.with_a_long_name.pictures:ResizePicture?" in result.stderr
+
+
+def test_what_the_app_provides_is_left_open(project: Project) -> None:
+    project.write(
+        "jobs/remind.py",
+        """
+        from qcore import App, Config, job
+
+        class Mailer: ...
+
+        @job
+        def remind(mailer: Mailer, to: str) -> None:
+            print(type(mailer).__name__, to, flush=True)
+        """,
+    )
+    project.write(
+        "main.py",
+        """
+        from qcore import App, Config
+        from jobs.remind import Mailer
+
+        app = App(Config.load())
+        app.provide(Mailer, Mailer)
+        """,
+    )
+    refused = project.run("dispatch", "remind", "to=bob")
+    dispatched = project.run("--app", "main:app", "dispatch", "remind", "to=bob")
+    lacking = project.run("--app", "main:app", "dispatch", "remind")
+
+    assert "needs mailer;" in refused.err
+    assert (0, "") == (dispatched.code, dispatched.err)
+    assert "needs to; it takes:" in lacking.err
+    assert "Mailer bob" in project.run("--app", "main:app", "work", "--once").out
+
+
+def test_a_handler_is_no_job(project: Project, cli: Cli) -> None:
+    project.write(
+        "jobs/raw.py",
+        """
+        from qcore import handler
+
+        @handler
+        class Import:
+            def fire(self, job, data) -> None: ...
+        """,
+    )
+    result = cli("dispatch", "jobs.raw.Import", "path=a.csv")
+
+    assert 2 == result.exit_code
+    assert "jobs.raw.Import is a handler, and no job: push to it from Python" in result.stderr
+    assert "qcore.push('jobs.raw.Import', data)" in result.stderr

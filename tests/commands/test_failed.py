@@ -226,3 +226,50 @@ def test_the_list_names_the_exception_also_when_its_message_has_many_lines(
     [shown] = cli("failed", "--json").stdout.splitlines()
 
     assert f"RuntimeError: {message.partition(chr(92))[0]}" == json.loads(shown)["exception"]
+
+
+HOLDING = """
+    from qcore import Job, job
+
+    class Import(Job):
+        def __init__(self, path: str) -> None:
+            self.path = path
+
+        def handle(self) -> None:
+            raise ValueError("no luck")
+
+    class Card(Job, encrypted=True):
+        def __init__(self, number: str) -> None:
+            self.number = number
+
+        def handle(self) -> None:
+            raise ValueError("no luck")
+
+    @job
+    def login(user: str, password: str) -> None:
+        raise ValueError("no luck")
+"""
+
+
+def test_v_shows_what_the_jobs_hold(project: Project, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QCORE_KEYS", "key-" + "1" * 40)
+    project.write("jobs/holding.py", HOLDING)
+    for words in (
+        ["Import", f"path={'a' * 100}"],
+        ["Card", "number=4711"],
+        ["login", "user=bob", "password=swordfish"],
+    ):
+        cli("dispatch", *words)
+    cli("work", "--stop-when-empty", "--timeout", "0", "--memory", "0", "-q")
+
+    lines = cli("failed", "-v", env={"COLUMNS": "60"}).stdout.splitlines()
+    assert {"    login(user='bob', password=[redacted])", f"    Import(path='{'a' * 40}..."} <= set(lines)
+    assert not [line for line in lines if "4711" in line or "swordfish" in line]
+    assert "    [encrypted]" in lines
+
+
+def test_v_shows_failed_jobs_whose_modules_cannot_be_imported(project: Project, ids: list[str]) -> None:
+    project.write("jobs/examples.py", "1 / 0")
+    shown = project.run("failed", "-v")
+
+    assert (0, "", 3) == (shown.code, shown.err, shown.out.count("ValueError: no such thing\n"))

@@ -196,7 +196,8 @@ def test_dispatch_says_which_job_keeps_another_away(cli: Cli) -> None:
     result = cli("dispatch", "Import", "path=a.csv")
 
     assert 0 == result.exit_code
-    assert result.stdout.startswith(f"Nothing was pushed: the job {job_id} holds its lock {KEY} for another 9m 5")
+    assert "" == result.stdout  # id=$(qcore dispatch ...) stays empty
+    assert result.stderr.startswith(f"Nothing was pushed: the job {job_id} holds its lock {KEY!r} for another 9m 5")
     told = json.loads(cli("dispatch", "Import", "path=a.csv", "--json").stdout)
     assert 590 < told["skipped"].pop("left") <= 600
     assert {"id": None, "job": "jobs.unique:Import", "skipped": {"key": KEY, "owner": job_id}} == told
@@ -220,7 +221,7 @@ def test_retry_says_which_job_keeps_another_away(cli: Cli) -> None:
 
     assert 1 == result.exit_code
     assert result.stderr.startswith(
-        f"error: {failed[0]} stays failed: the job {other} holds its lock {KEY} for another "
+        f"error: {failed[0]} stays failed: the job {other} holds its lock {KEY!r} for another "
     )
     assert f"{failed[1]} waits again\n" == result.stdout
     assert [failed[0]] == [json.loads(line)["id"] for line in cli("failed", "--json").stdout.splitlines()]

@@ -197,3 +197,17 @@ def test_a_folder_that_cannot_be_made_is_one_line(project: Project, cli: Cli) ->
 )
 def test_words_of_a_name_are_parted(name: str, snake: str) -> None:
     assert snake == _snake_case(name)
+
+
+@pytest.mark.parametrize(("module", "name"), [("jobs", "Foo"), ("jobs/billing", "billing.Foo")])
+def test_a_package_that_would_hide_a_module_is_not_made(project: Project, module: str, name: str) -> None:
+    project.write(f"{module}.py", "")
+    before = {*project.root.rglob("*")}
+    finished = project.run("make-job", name)
+
+    assert (2, "") == (finished.code, finished.out)
+    assert f"would hide {project.root}/{module}.py" in finished.err
+    assert f"move it to {project.root}/{module}/__init__.py" in finished.err
+    assert "--path" in finished.err
+    assert before == {*project.root.rglob("*")}
+    assert 0 == project.run("make-job", "Foo", "--path", "other").code

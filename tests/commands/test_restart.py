@@ -6,6 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.commands.conftest import Cli, Project
 
@@ -114,3 +116,13 @@ def test_a_worker_that_is_alone_anyway_does_not_warn_of_its_store(project: Proje
     project.write("qcore.toml", "default = 'memory'")
 
     assert "restart, pause" not in project.run("work", "--once").err
+
+
+@pytest.mark.parametrize("command", ["restart", "pause", "down", "resume", "up"])
+def test_on_a_terminal_what_is_told_names_its_store(project: Project, cli: Cli, command: str) -> None:
+    """So that the wrong folder is seen; what a program reads stays one line, or JSON."""
+    place = f"Store {project.root}/.qcore/queue.sqlite3\n"
+
+    assert project.run_on_a_terminal(command).startswith(place)
+    assert "Store" not in project.run_on_a_terminal(command, "--json")
+    assert "Store" not in cli(command).stdout

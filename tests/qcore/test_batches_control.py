@@ -395,3 +395,45 @@ def test_a_driver_without_batches_still_fails_and_retries(app: App, work: Callab
     work()
 
     assert len(app.failed.retry_all().ids) == 1
+
+
+# Members that a job adds in every attempt.
+
+
+def test_a_job_that_is_tried_again_adds_its_members_once(
+    app: App, work: Callable[..., Stopped], clock: FrozenClock
+) -> None:
+    """BAT-32, BAT-18."""
+
+    def add(step: Step) -> None:
+        batch_of(step).add([Step("b"), Step("b"), steps("cd")])
+        batch_of(step).add(Step("b"))
+        if step.attempts() < 2:
+            step.release(5)
+
+    acts["a"] = add
+    started = all_callbacks(batch([Step("a").with_options(tries=2)])).dispatch()
+    for _ in range(2):
+        work()
+        clock.advance(5)
+
+    assert (log.count("a"), log.count("b"), log.count("c"), log.count("d")) == (2, 3, 1, 1)
+    assert (counts(started), log[-2:]) == ((6, 0, 6, 0, 0), ["then 6/6", "finally 6/6"])
+
+
+def test_a_job_that_adds_others_in_each_attempt_adds_all(
+    app: App, work: Callable[..., Stopped], clock: FrozenClock
+) -> None:
+    """BAT-32."""
+
+    def add(step: Step) -> None:
+        batch_of(step).add([Step(f"page {step.attempts()}"), steps(str(step.attempts()))])
+        if step.attempts() < 2:
+            step.release(5)
+
+    acts["a"] = add
+    started = batch([Step("a").with_options(tries=2)]).dispatch()
+    for _ in range(2):
+        work()
+        clock.advance(5)
+    assert (counts(started), sorted(log)) == ((5, 0, 5, 0, 0), ["1", "2", "a", "a", "page 1", "page 2"])

@@ -136,7 +136,7 @@ def test_the_body_of_a_member_bears_the_id_of_its_batch(app: App) -> None:
         pytest.param(["text"], "got 'text'", id="a text"),
         pytest.param("text", "got 'text'", id="a text alone"),
         pytest.param([Step], "make an instance", id="a class"),
-        pytest.param([greet], r"write f\.job\(\.\.\.\)", id="a job function"),
+        pytest.param([greet], r"write greet\.job\(\.\.\.\)", id="a job function"),
         pytest.param([print], "write a lambda", id="a builtin"),
         pytest.param([[Step("a"), [Step("b")]]], "a list is no link", id="a list in a list in the list"),
         pytest.param([[Step("a"), "b"]], "got 'b'", id="a text in a chain"),
@@ -149,6 +149,11 @@ def test_what_is_no_job_is_refused_when_it_is_given(app: App, members: object, s
         batch(members)
     with pytest.raises(JobDefinitionError, match=says):
         batch().add(members)
+
+
+def test_members_stand_in_one_list(app: App) -> None:
+    with pytest.raises(JobDefinitionError, match=r"write batch\(\[Step\(.*\), Step\(.*\)\]\)"):
+        batch(Step("a"), Step("b"))  # type: ignore[arg-type]
 
 
 def test_a_batch_that_holds_itself_is_refused(app: App) -> None:
@@ -472,8 +477,8 @@ def test_what_is_no_job_in_a_generator_is_found_when_it_comes(app: App) -> None:
     assert (left.state, left.total) == ("cancelled", 2)
 
 
-def test_a_batch_that_is_deleted_while_members_are_added_is_an_error(app: App) -> None:
-    with pytest.raises(QcoreError, match="was deleted or pruned, so nothing can be added"):
+def test_a_batch_that_is_deleted_before_members_are_added_is_an_error(app: App) -> None:
+    with pytest.raises(QcoreError, match="deleted the batch, so that nothing was pushed"):
         batch(steps("a")).before(lambda started: started.delete()).dispatch()
     assert waiting(app) == []
 

@@ -274,7 +274,7 @@ WRONG = [
     ),
     (lambda: chain(Step("a"), "b"), "is an instance of a class derived from Job, got 'b'"),
     (lambda: chain(Step), "make an instance"),
-    (lambda: chain(say), r"write f\.job\(\.\.\.\)"),
+    (lambda: chain(say), r"write say\.job\(\.\.\.\)"),
     (lambda: chain(Step("a"), steps("bc")), r"a list is no link.*write chain\(A\(\), B\(\)\).*batch\("),
     (
         lambda: chain(Step("a"), chain(Step("b"))),  # type: ignore[arg-type]

@@ -214,7 +214,7 @@ def test_a_chain_that_cannot_go_on_is_found_before_its_job_runs(app: App, work: 
     assert [] == log
     [record] = app.failed.list()
     assert payload == record.payload
-    assert "the payload's chain cannot be read" in record.exception
+    assert "the payload's chain: a link is a payload" in record.exception
 
 
 def test_a_link_whose_connection_is_configured_no_more_is_not_lost(

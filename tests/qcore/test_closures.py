@@ -381,7 +381,7 @@ def test_a_forged_link_of_a_chain_is_refused_when_it_is_due(app: App, work: Call
     ("given", "hint"),
     [
         (Send, "make an instance"),
-        (send, r"write f\.job"),
+        (send, r"write send\.job"),
         (print, "write a lambda that calls it"),
         (int, "write a lambda that calls it"),
         ([].append, "write a lambda that calls it"),

@@ -326,3 +326,34 @@ def test_other_addresses_are_taken_as_they_are() -> None:
 
     with pytest.raises(ConfigError, match="memory of its own"):
         app.connection().size()
+
+
+def test_a_key_that_is_too_short_is_blamed_on_where_it_stands() -> None:
+    with pytest.raises(ConfigError, match=r"^QCORE_KEYS: key number 1 has 5 characters"):
+        load('default = "memory"', QCORE_KEYS="short")
+    with pytest.raises(ConfigError, match=r"^qcore\.toml: keys: key number 1 has 5 characters"):
+        load('keys = ["short"]')
+
+
+def test_a_queue_that_was_made_marks_the_folder_of_a_project(an_empty_folder: Path) -> None:
+    """Else a command that is said in a subfolder would make another queue there."""
+    inner = an_empty_folder / "project" / "jobs" / "deep"
+    inner.mkdir(parents=True)
+    (an_empty_folder / "project" / ".qcore").mkdir()
+
+    assert an_empty_folder / "project" == Config.load(inner, environ={}).root
+    (an_empty_folder / "pyproject.toml").write_text("")
+    assert an_empty_folder == Config.load(inner, environ={}).root
+
+
+def test_the_queue_of_the_home_folder_is_that_of_no_project_below(
+    an_empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = an_empty_folder / "home" / "project"
+    inner.mkdir(parents=True)
+    (an_empty_folder / ".qcore").mkdir()
+    (an_empty_folder / "home" / ".qcore").mkdir()
+    monkeypatch.setenv("HOME", str(inner.parent))
+
+    assert inner == Config.load(inner, environ={}).root
+    assert inner.parent == Config.load(inner.parent, environ={}).root

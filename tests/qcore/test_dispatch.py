@@ -260,7 +260,12 @@ def test_an_unknown_connection_lists_what_exists(app: App) -> None:
 
 @pytest.mark.parametrize(
     ("given", "hint"),
-    [(Send, "make an instance"), (send_mail, r"write f\.job"), ("Send", "'Send'$"), (None, "None$")],
+    [
+        (Send, r"make an instance: Send\(\.\.\.\)"),
+        (send_mail, r"write send_mail\.job\("),
+        ("Send", "'Send'$"),
+        (None, "None$"),
+    ],
 )
 def test_what_is_no_job_is_refused_with_a_way_out(given: Any, hint: str, app: App) -> None:  # noqa: ANN401 - of any type
     with pytest.raises(JobDefinitionError, match=f"a job is an instance of a class derived from Job, got .*{hint}"):
@@ -314,4 +319,12 @@ def test_changing_a_job_after_its_dispatch_changes_nothing(app: App, work: Calla
 def test_nothing_is_pushed_when_the_state_cannot_be_written(app: App) -> None:
     with pytest.raises(PayloadError, match=r"Send\.to: object cannot be stored"):
         Send(object()).dispatch()
+    assert 0 == app.connection().size()
+
+
+def test_dispatch_on_the_class_says_to_make_an_instance(app: App) -> None:
+    with pytest.raises(
+        JobDefinitionError, match=r"on a class, with 'x': make an instance: Import\(\.\.\.\)\.dispatch\(\)"
+    ):
+        Send.dispatch("x")  # type: ignore[arg-type]
     assert 0 == app.connection().size()

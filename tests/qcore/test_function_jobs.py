@@ -154,7 +154,7 @@ def test_an_argument_that_cannot_be_stored_is_named(app: App) -> None:
 
 
 def test_the_function_instead_of_its_call_is_refused_with_a_way_out(app: App) -> None:
-    with pytest.raises(JobDefinitionError, match=r"write f\.job\(\.\.\.\)"):
+    with pytest.raises(JobDefinitionError, match=r"write bare\.job\(\.\.\.\)"):
         dispatch(bare)
 
 
@@ -186,3 +186,11 @@ def test_an_unknown_option_is_refused_by_its_name() -> None:
 
 
 def _plain() -> None: ...
+
+
+def test_an_option_among_the_arguments_is_told_where_it_goes(app: App) -> None:
+    with pytest.raises(TypeError, match=r"bare\(\): .*'delay'.*: bare\.job\(\.\.\.\)\.dispatch\(delay=3\)$"):
+        bare.dispatch(1, delay=3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'dely'$"):
+        bare.dispatch(1, dely=3)  # type: ignore[call-arg]
+    assert 0 == app.connection().size()

@@ -214,6 +214,13 @@ def test_a_raw_payload_is_pushed_whoever_holds_its_lock(app: App, work: Work) ->
         {"key": 5, "ttl": 5},
         {"key": "", "ttl": 5},
         {"key": "x" * 256, "ttl": 5},
+        {"key": "\ud800", "ttl": 5},
+        {"key": "\ud800", "ttl": 5, "rule": "share"},
+        {"key": "x\0", "ttl": 5},
+        {"key": ["x"], "ttl": 5},
+        {"key": "x", "ttl": True},
+        {"key": "x", "ttl": 5, "untilProcessing": "no"},
+        None,
         {"key": "x", "ttl": "5"},
         {"key": "x", "ttl": -1},
         {"key": "x", "ttl": 5, "rule": "refuse"},
@@ -221,14 +228,16 @@ def test_a_raw_payload_is_pushed_whoever_holds_its_lock(app: App, work: Work) ->
         {"key": "x", "ttl": 5, "rule": "replace", "maxWait": "5"},
     ],
 )
-def test_a_field_that_makes_no_sense_stops_nothing(app: App, work: Work, field: object) -> None:
+def test_a_job_whose_lock_cannot_be_read_fails_rather_than_run_without_it(app: App, work: Work, field: object) -> None:
     """Anybody may have written it."""
     Other().dispatch()
     body = json.loads(app.connection().listed()[0].payload.body) | {"id": "raw", "uuid": "raw", "unique": field}
     app.connection().push_raw(Payload("raw", json.dumps(body).encode()))
 
-    assert (2, 0) == work()[1:]
-    assert ["other", "other"] == done
+    assert (2, 1) == work()[1:]
+    assert ["other"] == done
+    [record] = app.failed.list()
+    assert "the payload's unique" in record.exception
 
 
 def test_each_delivery_has_one_ending(app: App, work: Work, events: list[Event]) -> None:

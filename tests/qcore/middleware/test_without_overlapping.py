@@ -64,9 +64,10 @@ def test_a_second_job_with_the_key_is_given_back(app: App, events: list[Event]) 
     assert blocks == [("WithoutOverlapping", 30)]
 
 
-def test_it_is_due_again_at_once_if_nothing_else_is_said(app: App) -> None:
-    """MID, WithoutOverlapping: the default."""
-    assert during(app, layered(WithoutOverlapping("7"))) == Released(0, counted=False)
+def test_it_is_due_again_in_a_second_if_nothing_else_is_said(app: App, clock: FrozenClock) -> None:
+    """MID, WithoutOverlapping: a default of 0 would let workers spin."""
+    assert during(app, layered(WithoutOverlapping("7"))) == Released(1, counted=False)
+    clock.advance(1)
     assert attempt(app) == Done()
     assert heard == ["ran"]
 
@@ -240,7 +241,7 @@ def test_a_lock_that_somebody_takes_at_the_last_moment_keeps_the_job_away(
     for write in ("add", "put"):
         monkeypatch.setattr(store, write, others_first)
 
-    assert attempt(app) == Released(0, counted=False)
+    assert attempt(app) == Released(1, counted=False)
     assert store.get(key_of(key="7")) == "another job:1"
 
 
