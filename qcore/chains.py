@@ -162,11 +162,6 @@ class PendingChain:
         """Dispatch when the condition does not hold."""
         return None if self._holds(condition) else self.dispatch(**options)
 
-    @property
-    def items(self) -> tuple[Item, ...]:
-        """Give its links as they are now."""
-        return tuple(self._items)
-
     def written(
         self,
         app: Dispatcher,
