@@ -1,8 +1,8 @@
 """Callbacks of chains and batches: jobs that run when others have ended, and hear what became of them.
 
 A callback is a job, which runs as it is, or a function, which is called with as much as it asks for: of a chain the
-error and the failed job; of a batch the batch, then the error and the failed job if there are. Parameters with such names
-get just that, others by their place.
+error and the failed job; of a batch the batch, then the error and the failed job if there are. Parameters with such
+names get just that, others by their place.
 """
 
 from __future__ import annotations

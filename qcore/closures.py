@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Self, final
 
@@ -17,7 +18,7 @@ from qcore.options import JobOptions, checked_name, said
 from qcore.sealing import Seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from qcore.sealing import Keys
 

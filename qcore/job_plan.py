@@ -23,6 +23,8 @@ class JobPlan(NamedTuple):
     expires: bool
     tagged: bool
     unique: bool
+    misled: bool
+    """It says what makes it unique, and is not unique: an option was forgotten."""
     in_main: bool
 
 
@@ -59,12 +61,6 @@ def _make_plan(job: Job) -> JobPlan:
         if not callable(getattr(job, hidden, job_class)):
             message = f"the field {hidden!r} of {job_class.__qualname__} hides the method {hidden}(): rename the field"
             raise JobDefinitionError(message)
-    if "unique_id" in vars(job_class) and job_class.__job__.unique is None:
-        message = (
-            f"{job_class.__qualname__} says what makes it unique, and is not unique: "
-            f"write class {job_class.__name__}(Job, unique=True), or debounce_for=..., or leave unique_id() away"
-        )
-        raise JobDefinitionError(message)
     return JobPlan(
         handles=callable(getattr(job_class, "handle", None)),
         name=job_class.__job__.name,
@@ -74,6 +70,7 @@ def _make_plan(job: Job) -> JobPlan:
         expires=job_class.retry_until is not Job.retry_until,
         tagged=job_class.tags is not Job.tags,
         unique=job_class.__job__.unique is not None,
+        misled="unique_id" in vars(job_class) and job_class.__job__.unique is None,
         in_main=job_class.__module__ == "__main__",
     )
 

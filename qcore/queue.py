@@ -274,6 +274,13 @@ class Queue(Holdings):
         if not plan.handles and not self._hooks.has_handler(type(job)):
             message = f"{type(job).__qualname__} has no handle(): write what the job does, or App.map() it to a handler"
             raise JobDefinitionError(message)
+        if plan.misled:
+            name = type(job).__name__
+            message = (
+                f"{name} has a unique_id(), and is not unique: "
+                f"write class {name}(Job, unique=True), or debounce_for=..., or leave unique_id() away"
+            )
+            raise JobDefinitionError(message)
         if plan.in_main and self.driver.shared:
             message = (
                 f"{plan.name} is defined in the script that is being run, where no worker can import it: "
