@@ -119,12 +119,12 @@ def queue_fake(request: pytest.FixtureRequest, queue_app: object, _queue_driver:
     marked = _marked(request.node)
     writing.verbosity.is_on = request.config.get_verbosity() >= _VERBOSE
     recorder.roots[:] = [str(request.config.rootpath)]
-    clock = marked.get("clock") or request.config.getini("qtest_clock_start") or None
+    clock, freeze = _start_of(request), _freeze_of(request)
     app = _as_app(queue_app, "the fixture queue_app")
     most = _whole(request.config.getini("qtest_max_jobs"), "qtest_max_jobs")
     held = {name: marked.get(name, ()) for name in ("fake", "passthrough")}
     try:
-        queue = QueueFake(app, _queue_driver, clock, max_jobs=most, **held)
+        queue = QueueFake(app, _queue_driver, clock, max_jobs=most, follows_freezes=freeze != "off", **held)
     except (TypeError, ValueError) as error:
         raise pytest.UsageError(f"{request.node.nodeid}: {error}") from None
     with queue:
@@ -140,7 +140,8 @@ def queue_clock(request: pytest.FixtureRequest, queue_fake: QueueFake) -> Iterat
     """Move the time of this test: ``advance(60)``, ``travel_to(when)``, ``tick()`` to the next job that is due."""
     from qtest.freezing import user_code_frozen
 
-    with user_code_frozen(queue_fake.clock, _chosen(request.config, "qtest_freeze", ("freezegun", "off"))):
+    # An instant that the test names counts more than a freeze that is active already.
+    with user_code_frozen(queue_fake.clock, _freeze_of(request), keep=_start_of(request) is not None):
         yield queue_fake.clock
 
 
@@ -150,6 +151,16 @@ def queue_worker(queue_fake: QueueFake) -> QueueWorker:
     from qtest.work_once import QueueWorker
 
     return QueueWorker(queue_fake)
+
+
+def _start_of(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - what a clock takes
+    """Give the instant that the marker or the ini file names, None without one."""
+    named = _marked(request.node).get("clock")
+    return named if named is not None else request.config.getini("qtest_clock_start") or None
+
+
+def _freeze_of(request: pytest.FixtureRequest) -> str:
+    return _chosen(request.config, "qtest_freeze", ("freezegun", "off"))
 
 
 def _as_app(given: object, what: str) -> App:

@@ -42,7 +42,7 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
     There is no second implementation behind it: payloads, drivers, worker and runner are the real ones.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each can be said alone
         self,
         app: App | None = None,
         driver: str = "memory",
@@ -51,8 +51,11 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         fake: Sequence[Wanted] = (),
         passthrough: Sequence[Wanted] = (),
         max_jobs: int = MAX_JOBS,
+        follows_freezes: bool = True,
     ) -> None:
         """Prepare; nothing is changed before it is entered. See ``fake()``.
+
+        ``follows_freezes``: go along when user code is frozen with freezegun; without it only the clock itself counts.
 
         :raises ConfigError: for a driver that does not exist.
         """
@@ -66,7 +69,7 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         self._fake = _listed(fake, "fake")
         self._passthrough = _listed(passthrough, "passthrough")
         self._folder: Path | None = None
-        self._user_time = UserTime(self.clock)
+        self._user_time = UserTime(self.clock) if follows_freezes else None
 
     def next_due(self) -> float | None:
         """When the next job is due, in seconds since 1970; None when nothing waits."""
@@ -96,13 +99,15 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         real = self._given_app or self._active or current.configured() or App.from_configuration()
         self._open(real)
         current.active.set(None)
-        self._user_time.join()
+        if self._user_time is not None:
+            self._user_time.join()
         return self
 
     def __exit__(self, *error: object) -> None:
         """Give the process back."""
         current.override(None)
-        self._user_time.stop()
+        if self._user_time is not None:
+            self._user_time.stop()
         if self._active is not None:
             current.active.set(self._active)
         self._close()

@@ -215,6 +215,44 @@ def test_a_marker_that_says_something_else_is_refused(marker: str, says: str, ou
     assert says in result.stdout.str() + result.stderr.str()
 
 
+@pytest.mark.parametrize(
+    ("ini", "marker", "instant"),
+    [
+        ("", "", 1735689600),
+        ("", "@pytest.mark.queue(clock='2030-01-01T00:00Z')", 1893456000),
+        ("qtest_clock_start = 2030-01-01T00:00Z", "", 1893456000),
+    ],
+)
+def test_an_instant_that_is_named_counts_more_than_a_freeze(
+    outer: pytest.Pytester, ini: str, marker: str, instant: int
+) -> None:
+    outer.makeini(f"[pytest]\n{ini}")
+    outer.makepyfile(f"""
+        import time
+        import freezegun, pytest
+        @pytest.fixture
+        def frozen():
+            with freezegun.freeze_time("2025-01-01"):
+                yield
+        {marker}
+        def test_x(frozen, queue_fake, queue_clock):
+            assert (queue_clock.now(), time.time()) == ({instant}, {instant})
+    """)
+    outcomes(outer, passed=1)
+
+
+@pytest.mark.parametrize(("freeze", "instant"), [("freezegun", 1735689600), ("off", 0)])
+def test_no_freeze_is_followed_when_they_are_off(outer: pytest.Pytester, freeze: str, instant: int) -> None:
+    outer.makeini(f"[pytest]\nqtest_freeze = {freeze}\nqtest_clock_start = 1970-01-01T00:00Z")
+    outer.makepyfile(f"""
+        import freezegun
+        def test_x(queue_fake):
+            with freezegun.freeze_time("2025-01-01"):
+                assert queue_fake.clock.now() == {instant}
+    """)
+    outcomes(outer, passed=1)
+
+
 def test_settings_of_the_project(outer: pytest.Pytester) -> None:
     outer.makeini(
         "[pytest]\nqtest_app = project:app\nqtest_clock_start = 2030-01-01T00:00Z\n"
