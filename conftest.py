@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import hypothesis
 import pytest
 
-if TYPE_CHECKING:
-    from pathlib import Path
+pytest_plugins = ["pytester"]
 
 # The contract suite asserts like a test, and shall explain a failure like one.
-pytest.register_assert_rewrite("qtest")
+_CONTRACTS = (Path(__file__).parent / "qtest").glob("*contract*.py")
+pytest.register_assert_rewrite(*(f"qtest.{path.stem}" for path in _CONTRACTS))
 # No deadline, no complaint about slow data: a test says what is right, not how fast this machine is today.
 hypothesis.settings.register_profile(
     "qcore", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("qcore")
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Load the plugin of the tree that is tested; where it is installed, pytest has done so."""
+    if not pluginmanager.has_plugin("qtest"):
+        import qtest.plugin  # not before: asserts are rewritten from here on
+
+        pluginmanager.register(qtest.plugin, "qtest")
 
 
 @pytest.fixture(autouse=True)

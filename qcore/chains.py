@@ -138,7 +138,10 @@ class PendingChain:
         if unknown := sorted(options.keys() - set(_OPTIONS)):
             message = f"{', '.join(unknown)}: of a chain {', '.join(_OPTIONS)} can be said; say others of its links"
             raise JobDefinitionError(message)
-        app, call = self._app(), job_options(**options)
+        with self._app().taking(self._items) as app:
+            return self._pushed(app, job_options(**options), response)
+
+    def _pushed(self, app: Dispatcher, call: JobOptions, response: Response | None) -> str | None:
         written = self.written(app, wide=call)
         if written is None:
             return None

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 active: ContextVar[App | None] = ContextVar("qcore_app", default=None)
 
+let_through: ContextVar[bool] = ContextVar("qcore_let_through", default=False)
+"""True while a push may reach a real connection although a test has taken over the process."""
+
 _lock = threading.Lock()
 _override: App | None = None
 _configured: App | None = None
@@ -37,6 +40,19 @@ def _from_configuration() -> App:
                 raise RuntimeError(message)
             _configured = _build()
         return _configured
+
+
+def configured() -> App | None:
+    """Give the App of this process, None when none was made or set yet."""
+    return _configured
+
+
+def enter(app: App) -> None:
+    """Make ``app`` the one of this context, whose job runs here; while a test stands in for it, that of the test."""
+    if _override is not None and _override.stands_for(app):
+        let_through.set(False)
+        app = _override
+    active.set(app)
 
 
 def build_with(build: Callable[[], App]) -> None:

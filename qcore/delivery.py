@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -13,7 +13,7 @@ from qcore.errors import ManuallyFailedError, NotRunningError
 from qcore.options import Delay, seconds_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextvars import Context
 
     from qcore.clock import Clock
@@ -232,6 +232,16 @@ def context_of(delivery: Delivery, enter: Callable[[], object]) -> Context:
     context.run(_current.set, delivery)
     context.run(enter)
     return context
+
+
+@contextmanager
+def entered(delivery: Delivery) -> Iterator[Delivery]:
+    """Let code in this context ask for the delivery as if a worker ran it."""
+    token = _current.set(delivery)
+    try:
+        yield delivery
+    finally:
+        _current.reset(token)
 
 
 def of(job: Job) -> Delivery | None:

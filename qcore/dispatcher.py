@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from qcore.closures import Dispatchable, as_job
@@ -15,7 +16,7 @@ from qcore.response import current_response
 from qcore.transactions import Later, Transactions, both
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from qcore.batches import BatchStore
     from qcore.clock import Clock
@@ -49,6 +50,20 @@ class Dispatcher:
         self._transactions = Transactions()
         self.limiters: dict[str, Limiter] = {}
         """The limiters of this App alone, by name; see ``limiter()``."""
+
+    def equip(self, other: Dispatcher) -> None:
+        """Give another one what was said to this one; from then on neither hears what is said to the other."""
+        other.hooks.before_push += self.hooks.before_push
+        other.hooks.payload += self.hooks.payload
+        other._routes |= self._routes
+        other.limiters |= self.limiters
+        for source in self._transactions.sources:
+            other.transactions(source)
+
+    @contextmanager
+    def taking(self, items: object) -> Iterator[Any]:  # noqa: ARG002 - a test looks at them
+        """Give who dispatches a chain or a batch of these: this one; a test may let some through to another."""
+        yield self
 
     def connection(self, name: str | None = None) -> Queue:
         """Give the push side of a connection, the default one if none is named."""
@@ -179,6 +194,13 @@ class Dispatcher:
             raise JobDefinitionError(message)
         self._routes[target] = job_options(queue=queue, connection=connection).over(self._routes.get(target, UNSET))
 
+    def routed(self, job: Job) -> JobOptions:
+        """Give the queue and the connection that routes choose for a job, those of its own class before others."""
+        options = UNSET
+        for base in type(job).__mro__ if self._routes else ():
+            options = options.over(self._routes.get(base, UNSET))
+        return options
+
     def limiter(self, name: Name, rule: Limiter) -> None:
         """Make a limiter known to this App, for ``RateLimited(name)``: ``rule(job)`` gives a ``Limit`` or several.
 
@@ -223,8 +245,7 @@ class Dispatcher:
         if wide is not UNSET:
             options = options.over(wide)
         if self._routes:
-            for base in type(job).__mro__:
-                options = options.over(self._routes.get(base, UNSET))
+            options = options.over(self.routed(job))
         if options.middleware:
             self._refuse_unknown_limiters(options.middleware, options.connection)
         return options

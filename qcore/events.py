@@ -63,6 +63,16 @@ class JobQueued(_OfPush):
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class JobHeld(_OfPush):
+    """A job was dispatched, and is pushed when a transaction has committed or a response has gone."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class JobDiscarded(_OfPush):
+    """A job that was held is not pushed: its transaction was rolled back."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class UniqueJobSkipped(Event):
     """A unique job was not pushed, or not run when it was delivered: another job holds its lock."""
 

@@ -45,6 +45,12 @@ class Events:
 
         return end
 
+    def copy_to(self, other: Events) -> None:
+        """Let ``other`` tell everybody who listens here; who begins or ends later does so at one of the two."""
+        for event, listeners in self._listeners.items():
+            other._listeners.setdefault(event, []).extend(listeners)
+        other._heard_by = {}
+
     def wants(self, event: type[Event]) -> bool:
         """Tell whether anybody would hear such an event."""
         return bool(self._listeners) and bool(self._all(event))

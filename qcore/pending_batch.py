@@ -173,7 +173,10 @@ class PendingBatch:
         heard: object = progress
         if heard is not None and (not callable(heard) or inspect.iscoroutinefunction(heard)):
             raise JobDefinitionError(f"progress= takes a plain function of two numbers, got {heard!r:.200}")
-        app = self._app()
+        with self._app().taking(self.items) as app:
+            return self._pushed(app, progress, call, response)
+
+    def _pushed(self, app: Dispatcher, progress: Progress | None, call: JobOptions, response: Response | None) -> Batch:
         place = JobOptions(connection=call.connection, queue=call.queue).over(self._options)
         with self._being_written():
             record = self._record(app, place)
@@ -196,6 +199,12 @@ class PendingBatch:
             transaction.when_over(lambda: _drained(queue, begin()), lambda: None)
             return started
         return _drained(queue, started)
+
+    @property
+    def items(self) -> list[Item] | None:
+        """Give its members as they are now; None when they come from an iterator, which can be read only once."""
+        lists = [each for each in self._members if isinstance(each, list)]
+        return list(chain.from_iterable(lists)) if len(lists) == len(self._members) else None
 
     def dispatch_if(self, condition: object, **options: Any) -> Batch | None:
         """Dispatch when the condition holds; a callable condition is asked with this batch."""
@@ -242,9 +251,8 @@ class PendingBatch:
 
     def _items(self) -> list[Item] | Iterator[Item]:
         """Give the members; those that came from an iterator only once."""
-        lists = [each for each in self._members if isinstance(each, list)]
-        if len(lists) == len(self._members):
-            return list(chain.from_iterable(lists))
+        if (items := self.items) is not None:
+            return items
         if self._is_used_up:
             raise JobDefinitionError(
                 "the members of this batch came from an iterator, which can be read only once: "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qcore import links
 from qcore.driver import Bulk, LockRule, Outbox, Payload, Push
 from qcore.errors import JobDefinitionError, PayloadError, UnsupportedError
-from qcore.events import JobQueued, JobQueueing
+from qcore.events import JobDiscarded, JobHeld, JobQueued, JobQueueing
 from qcore.handlers import HandlerCall
 from qcore.holdings import Holdings
 from qcore.job_plan import JobPlan, display_name_of, plan_of, retry_until_of, tags_of
@@ -167,6 +167,10 @@ class Queue(Holdings):
             return False
         self._tell(JobQueued, [(push, job)])
         return True
+
+    def tell_held(self, prepared: Sequence[tuple[Push, Job | None]], *, over: bool = False) -> None:
+        """Tell that what was prepared waits for something, or that it waited in vain."""
+        self._tell(JobDiscarded if over else JobHeld, prepared)
 
     def send_as(self, prepared: Sequence[tuple[Push, Job | None]], push_all: Callable[[list[Push]], bool]) -> bool:
         """Push what was prepared by a step that does more than that; False when the step did nothing.
@@ -329,7 +333,9 @@ class Queue(Holdings):
         read_body(body)  # what a hook says shall not stop a worker later
         return body
 
-    def _tell(self, event: type[JobQueueing | JobQueued], pushes: Sequence[tuple[Push, Job | None]]) -> None:
+    def _tell(
+        self, event: type[JobQueueing | JobQueued | JobHeld | JobDiscarded], pushes: Sequence[tuple[Push, Job | None]]
+    ) -> None:
         if self._events.wants(event):
             for push, job in pushes:
                 self._events.emit(event(self.name, push.queue, job, push.payload, push.delay))

@@ -81,11 +81,11 @@ class Later:
         queue = self._inside if any(push.lock is not None for push, _ in prepared) else self._queue
         kept = _reserved(queue, prepared)
         if kept:
+            queue.tell_held(kept)
             since = self._clock.monotonic()
             self._transaction.when_over(
                 lambda: _push(self._queue, kept, passed=self._clock.monotonic() - since),
-                # What the transaction took it gives back itself.
-                lambda: _cancel(queue, kept) if queue is self._queue else None,
+                lambda: _discard(queue, kept, joined=queue is not self._queue),
             )
         return [push.payload.id for push, _ in kept]
 
@@ -141,6 +141,12 @@ def _push(queue: Queue, prepared: Prepared, *, passed: float) -> None:
     run_all([*([lambda: queue.send(free)] if free else []), *locked])
 
 
+def _discard(queue: Queue, prepared: Prepared, *, joined: bool) -> None:
+    """Drop what waited; what the transaction took it gives back itself."""
+    _cancel(queue, () if joined else prepared)
+    queue.tell_held(prepared, over=True)
+
+
 def _cancel(queue: Queue, prepared: Prepared) -> None:
     """Give locks back. It is the end of something that went wrong already, so it raises nothing."""
     for push, _ in prepared:
@@ -175,7 +181,8 @@ class Transactions:
 
     def __init__(self) -> None:
         """Begin without sources; Django's connections are looked at without one."""
-        self._sources: list[Callable[[], object]] = []
+        self.sources: list[Callable[[], object]] = []
+        """They are asked in this order."""
         self._has_warned = False
 
     def add_source(self, source: Callable[[], object]) -> None:
@@ -190,7 +197,7 @@ class Transactions:
                 f"got {given!r:.100}: pass a scoped_session, or lambda: my_session_variable.get(None)"
             )
             raise ConfigError(message)
-        self._sources.append(source)
+        self.sources.append(source)
 
     def waited_for(self, after_commit: object) -> Transaction | None:
         """Give the open transaction that a push waits for; ``after_commit`` is True, False or a session.
@@ -203,13 +210,13 @@ class Transactions:
 
     def in_force(self) -> Transaction | None:
         """Give the first open transaction of the sources, in their order, and then of Django; None without one."""
-        if not self._sources and "django.db" not in sys.modules and not self._has_warned:
+        if not self.sources and "django.db" not in sys.modules and not self._has_warned:
             self._has_warned = True
             logger.warning(
                 "a push is to wait for the transaction in force, and nobody said how to find it, so it does not wait: "
                 "say app.transactions(...), or after_commit=session"
             )
-        for source in self._sources:
+        for source in self.sources:
             transaction = transaction_of(sessions.asked(source))
             if transaction is not None:
                 return transaction

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -13,8 +13,14 @@ from qcore.errors import ConfigError
 from qcore.loading import load_attribute, load_jobs, look_first_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from qcore.app import App
     from qcore.config import Config
+    from qcore.limits import WorkerOptions
+    from qcore.process import Interruption
+    from qcore.queue import Queue
+    from qcore.worker import Worker
 
 TRACEBACKS = 2
 """How often ``-v`` is said to see them."""
@@ -67,6 +73,23 @@ class Project:
         with suppress(ConfigError):
             load_jobs(app.config.imports, app.config.root, app.config.source)
         return app
+
+    @contextmanager
+    def worker(self, app: App, queue: Queue, options: WorkerOptions) -> Iterator[tuple[Worker, Interruption]]:
+        """Make a worker that owns the signals of this process, and the alarm."""
+        from qcore.process import Signals  # only ``qcore work`` needs them
+        from qcore.time_limit import AlarmLimit
+
+        limit = AlarmLimit(app.clock)
+        worker = app.worker(queue.name, options, time_limit=limit)
+        worker.interruption = signals = Signals(lambda: worker.runner.user.is_running)
+        worker.runner.user.takes_signals = True
+        try:
+            yield worker, signals
+        finally:
+            signals.ignore()
+            limit.rest()
+            worker.runner.close()
 
     def close(self) -> None:
         """Close what the App opened."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
@@ -17,9 +17,7 @@ from qcore.commands.work_options import check_leases, worker_options
 from qcore.commands.work_output import Printer, Warnings, listen, style_for
 from qcore.limits import StopReason
 from qcore.loading import load_jobs
-from qcore.process import Signals
 from qcore.sql import Database
-from qcore.time_limit import AlarmLimit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from qcore.app import App
     from qcore.commands.work_lines import Style
     from qcore.limits import WorkerOptions
+    from qcore.process import Interruption
     from qcore.queue import Queue
     from qcore.worker import Worker
 
@@ -79,7 +78,7 @@ def command(project: Project, /, connection: str | None, **given: Any) -> None:
     check_leases(queue, options)
     # What jobs print shall not stand between the JSON objects.
     prints = redirect_stdout(sys.stderr if output.as_json else sys.stdout)
-    with _worker(app, queue, options) as (worker, signals), _talking(app, output, signals), prints:
+    with project.worker(app, queue, options) as (worker, signals), _talking(app, output, signals), prints:
         if not (output.as_json or output.quiet):
             _greet(app, queue, options)
         failed, code = _run_one(worker) if once else _run_many(worker)
@@ -100,22 +99,7 @@ def _backoff(*said: float | Sequence[float] | None) -> float | Sequence[float] |
 
 
 @contextmanager
-def _worker(app: App, queue: Queue, options: WorkerOptions) -> Iterator[tuple[Worker, Signals]]:
-    """Make a worker that owns the signals of this process."""
-    limit = AlarmLimit(app.clock)
-    worker = app.worker(queue.name, options, time_limit=limit)
-    worker.interruption = signals = Signals(lambda: worker.runner.user.is_running)
-    worker.runner.user.takes_signals = True
-    try:
-        yield worker, signals
-    finally:
-        signals.ignore()
-        limit.rest()
-        worker.runner.close()
-
-
-@contextmanager
-def _talking(app: App, output: _Output, signals: Signals) -> Iterator[None]:
+def _talking(app: App, output: _Output, signals: Interruption) -> Iterator[None]:
     """Write what happens: jobs to stdout, warnings to stderr."""
 
     def stop() -> None:
@@ -124,18 +108,16 @@ def _talking(app: App, output: _Output, signals: Signals) -> Iterator[None]:
     def style(stream: TextIO) -> Style:
         return style_for(stream, app.redactor, output.verbosity, as_json=output.as_json)
 
-    if not output.quiet:
-        listen(app, style(sys.stdout), Printer(sys.stdout, stop))
-    log = logging.getLogger("qcore")
-    if log.hasHandlers():  # the jobs' own modules set up logging: theirs is the word
+    with ExitStack() as stack:
+        if not output.quiet:
+            for end in listen(app, style(sys.stdout), Printer(sys.stdout, stop)):
+                stack.callback(end)
+        log = logging.getLogger("qcore")
+        if not log.hasHandlers():  # else the jobs' own modules set up logging: theirs is the word
+            handler = Warnings(app, style(sys.stderr), Printer(sys.stderr, stop))
+            log.addHandler(handler)
+            stack.callback(log.removeHandler, handler)
         yield
-        return
-    handler = Warnings(app, style(sys.stderr), Printer(sys.stderr, stop))
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
 
 
 def _greet(app: App, queue: Queue, options: WorkerOptions) -> None:

@@ -74,15 +74,15 @@ class Printer:
             self.lost += 1  # a full disk, or a stream that a job closed: no reason to stop working
 
 
-def listen(app: App, style: Style, write: Callable[[str], None]) -> None:
-    """Write a line for every begin and end of a job, and for what the worker is told from outside."""
+def listen(app: App, style: Style, write: Callable[[str], None]) -> list[Callable[[], None]]:
+    """Write a line for every begin and end of a job, and for what the worker is told from outside.
+
+    Gives functions that end it.
+    """
 
     def hear(event: JobProcessing | JobEnded) -> None:
         for line in style.report(_reported(event, app.clock.now())):
             write(line)
-
-    app.listen(JobProcessing, hear)
-    app.listen(JobEnded, hear)
 
     def hear_told(event: _Told) -> None:
         # Of the reasons to stop only this one comes from outside and leaves no other trace.
@@ -91,8 +91,8 @@ def listen(app: App, style: Style, write: Callable[[str], None]) -> None:
             status = _TOLD[type(event)]
             write(style.note(Note(event.worker, event.connection, status, app.clock.now(), queue, reason)))
 
-    for told in _TOLD:
-        app.listen(told, hear_told)
+    ends = [app.listen(JobProcessing, hear), app.listen(JobEnded, hear)]
+    return ends + [app.listen(told, hear_told) for told in _TOLD]
 
 
 def _reported(event: JobProcessing | JobEnded, now: float) -> Report:

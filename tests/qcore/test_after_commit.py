@@ -20,7 +20,7 @@ import qcore
 from qcore import App, Config, ConfigError, Job, JobDefinitionError, PayloadError, Prepared, batch, bulk, chain
 from qcore.driver import pending
 from qcore.errors import DriverError
-from qcore.events import Event, JobQueued, JobQueueing, UniqueJobSkipped
+from qcore.events import Event, JobDiscarded, JobHeld, JobQueued, JobQueueing, UniqueJobSkipped
 from qcore.unique import key_of
 from qcore.unique_locks import RESERVED_FOR
 from tests.qcore.shop import Order, names, opened
@@ -99,13 +99,13 @@ def lock_of(app: App, name: str = "hello") -> str | None:
 def test_a_job_is_pushed_when_the_transaction_has_committed(
     app: App, session: Session, events: list[Event], work: Callable[..., Stopped]
 ) -> None:
-    """DSP-41, G-32. The id is there at once, the events come with the push."""
+    """DSP-41, G-32. The id is there at once, the events of a push come with the push."""
     job_id = Say().dispatch(after_commit=session)
 
-    assert (waiting(app), events) == ([], [])
+    assert (waiting(app), [type(event) for event in events]) == ([], [JobHeld])
     session.commit()
     assert waiting(app) == [job_id]
-    assert [type(event) for event in events] == [JobQueueing, JobQueued]
+    assert [type(event) for event in events] == [JobHeld, JobQueueing, JobQueued]
     work()
     assert said == ["hello"]
 
@@ -117,7 +117,7 @@ def test_a_rollback_leaves_nothing(app: App, session: Session, events: list[Even
     session.rollback()
     session.commit()
 
-    assert (waiting(app), events) == ([], [])
+    assert (waiting(app), [type(event) for event in events]) == ([], [JobHeld, JobDiscarded])
 
 
 def test_closing_without_a_commit_is_a_rollback(app: App, session: Session, engine: Engine) -> None:

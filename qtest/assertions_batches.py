@@ -1,0 +1,131 @@
+"""What a test can assert of batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtest.looking import Looking
+from qtest.matching import Difference, Text
+from qtest.structure import Group, Structures, expected_batch
+from qtest.times import as_times
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtest.recorder import Batched
+    from qtest.structure import Structure
+    from qtest.times import Times
+
+
+class BatchAssertions(Looking):
+    """Assertions about batches; a list among the members is a chain."""
+
+    def batches(self) -> list[Batched]:
+        """Give the batches that were dispatched, the oldest first."""
+        return list(self.recorder.batches)
+
+    def assert_batched(  # noqa: RET503 - fail() raises
+        self,
+        jobs: object = None,
+        *,
+        name: str | None = None,
+        where: Callable[[Batched], object] | None = None,
+        times: int | Times | None = None,
+    ) -> list[Batched]:
+        """Assert that a batch of just these members was dispatched, in this order, or one for which a callback holds.
+
+        ``jobs`` is a list, a batch, or the callback, which gets the batch with its ``name`` and ``jobs``.
+        """
+        __tracebackhide__ = True
+        if callable(jobs) and not isinstance(jobs, type) and not hasattr(jobs, "items"):
+            jobs, where = None, jobs
+        expected = None if jobs is None else expected_batch(jobs)
+        differences = [self._differences(each, expected, name, where) for each in self.recorder.batches]
+        found = [each for each, its in zip(self.recorder.batches, differences, strict=True) if not its]
+        wanted = as_times(times)
+        for member in (member for each in found for member in each.members):
+            member.is_seen = True
+        if wanted.holds(len(found)):
+            return found
+        misses = [(each, its) for each, its in zip(self.recorder.batches, differences, strict=True) if its]
+        self.fail([*self._headline(len(found), wanted, expected, name, where), *self._nearest(misses), *self._table()])
+
+    def assert_batch_count(self, count: int) -> None:
+        """Assert how many batches were dispatched."""
+        __tracebackhide__ = True
+        if len(self.recorder.batches) != count:
+            self.fail([f"expected {_batches(count)}", *self._table()])
+
+    def assert_nothing_batched(self) -> None:
+        """Assert that no batch was dispatched."""
+        __tracebackhide__ = True
+        self.assert_batch_count(0)
+
+    def _differences(
+        self, batched: Batched, expected: Group | None, name: str | None, where: Callable[[Batched], object] | None
+    ) -> list[Difference]:
+        structures = Structures(self.app, self.reporter.writer)
+        found = []
+        if name is not None and not (name == batched.name):  # noqa: SIM201 - the expected value on the left decides
+            found.append(Difference("name", name, batched.name))
+        if expected is not None:
+            got = Group("batch", tuple(_member(structures, each) for each in batched.members))
+            found += structures.group_differences(expected, got)
+        if not found and where is not None and not where(batched):
+            found.append(Difference("callback", Text("True"), Text("False")))
+        return found
+
+    def _headline(
+        self,
+        count: int,
+        times: Times,
+        expected: Group | None,
+        name: str | None,
+        where: Callable[[Batched], object] | None,
+    ) -> list[str]:
+        said = [f"{_batches(count)} matched, expected {times}" if count else "no batch matched"]
+        writer = self.reporter.writer
+        if expected is not None:
+            said.append(Structures(self.app, writer).text(expected))
+        terms = [f"named {writer.value(name)}"] if name is not None else []
+        terms += ["for which the callback holds"] if where is not None else []
+        line = "  ".join([*said, *([", ".join(terms)] if terms else [])])
+        return (
+            [line] if len(line) <= _WIDTH else [said[0], *(writer.cut(f"  {e}", _WIDTH) for e in [*said[1:], *terms])]
+        )
+
+    def _nearest(self, misses: list[tuple[Batched, list[Difference]]]) -> list[str]:
+        if not misses:
+            return []
+        batched, differences = min(reversed(misses), key=lambda miss: len(miss[1]))
+        return [f"  nearest: {self._named(batched)}", *self.reporter.differences(differences)]
+
+    def _table(self) -> list[str]:
+        batches = self.recorder.batches
+        if not batches:
+            return ["  no batch was dispatched", *self.reporter.table()]
+        verb = "was" if len(batches) == 1 else "were"
+        rows = [f"      {self._named(each)}   {_members(len(each.members))}" for each in batches]
+        return [f"  {_batches(len(batches))} {verb} dispatched", *rows, *self.reporter.table()]
+
+    def _named(self, batched: Batched) -> str:
+        name = f" {self.reporter.writer.value(batched.name)}" if batched.name else ""
+        return f"batch {self.recorder.batches.index(batched) + 1}{name}"
+
+
+_WIDTH = 80
+
+
+def _member(structures: Structures, pushed: object) -> Structure:
+    job, body = pushed.job, pushed.body  # type: ignore[attr-defined] # a Pushed
+    following = structures.links_of(body)
+    first = structures.of_job(job)
+    return Group("chain", (first, *following)) if following else first
+
+
+def _batches(count: int) -> str:
+    return "1 batch" if count == 1 else f"{count} batches"
+
+
+def _members(count: int) -> str:
+    return "1 member" if count == 1 else f"{count} members"

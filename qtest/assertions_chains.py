@@ -1,0 +1,138 @@
+"""What a test can assert of chains: the first job, and the links that its payload carries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qcore.batch_link import BatchLink
+from qtest.expecting import ExpectationError
+from qtest.looking import Looking
+from qtest.matching import Difference, Expectation, Terms
+from qtest.report import fate_difference
+from qtest.structure import Group, Structures, expected_chain
+from qtest.times import as_times
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from qtest.expecting import Wanted
+    from qtest.recorder import Pushed
+    from qtest.structure import Structure
+    from qtest.times import Times
+
+
+class ChainAssertions(Looking):
+    """Assertions about chains; classes, instances, functions, names, ``like(...)`` and batches mix freely."""
+
+    def assert_chained(self, jobs: object, *, times: int | Times | None = None, **terms: Any) -> list[Pushed]:
+        """Assert that just this chain was dispatched: all links, in this order. ``terms`` are of its first job."""
+        __tracebackhide__ = True
+        expected = expected_chain(jobs)
+        if not expected.items:
+            raise ExpectationError("a chain has links: assert_not_chained(job) says that a job is in no chain")
+        head, *rest = expected.items
+        return self._look_at_chains(head, Group("chain", tuple(rest)), times, terms, whole=expected)
+
+    def assert_pushed_with_chain(
+        self, job: Wanted, links: Sequence[object], *, times: int | Times | None = None, **terms: Any
+    ) -> list[Pushed]:
+        """Assert that a job was pushed, and that just these links follow it."""
+        __tracebackhide__ = True
+        expected = expected_chain(links)
+        if not expected.items:
+            raise ExpectationError("the chain is empty: say assert_pushed_without_chain(job)")
+        return self._look_at_chains(job, expected, times, terms)
+
+    def assert_pushed_without_chain(
+        self, job: Wanted, *, times: int | Times | None = None, **terms: Any
+    ) -> list[Pushed]:
+        """Assert that a job was pushed, and that nothing follows it."""
+        __tracebackhide__ = True
+        return self._look_at_chains(job, Group("chain", ()), times, terms)
+
+    def assert_not_chained(self, job: Wanted) -> None:
+        """Assert that a job is in no chain, neither as the first one nor as a link."""
+        __tracebackhide__ = True
+        expected = Expectation(job)
+        self.refuse_what_cannot_match(expected, in_chain=True)
+        structures = self._structures
+        for each in self.recorder.pushes:
+            following = structures.links_of(each.body)
+            if following and any(map(expected.fits, _jobs_in([structures.of_job(each.job), *following]))):
+                lines = self.reporter.headline("expected in no chain", expected)
+                chain = structures.text(Group("chain", (structures.of_job(each.job), *following)))
+                lines.append(self.reporter.writer.cut(f"  but #{each.number} is {chain}", 80))
+                self.fail([*lines, *self.reporter.table()])
+
+    @property
+    def _structures(self) -> Structures:
+        return Structures(self.app, self.reporter.writer)
+
+    def _look_at_chains(
+        self,
+        head: Structure,
+        rest: Group,
+        times: int | Times | None,
+        terms: dict[str, object],
+        *,
+        whole: Group | None = None,
+    ) -> list[Pushed]:
+        __tracebackhide__ = True
+        structures = self._structures
+        expected = Expectation(BatchLink if isinstance(head, Group) else head, Terms.given(**terms))
+        # Seen as a whole the first job is link 1; beside its job the chain begins with the one that follows it.
+        nothing: tuple[object, ...] = () if whole is None else (None,)
+        want = Group("chain", (*nothing, *rest.items))
+
+        def beyond(pushed: Pushed) -> list[Difference]:
+            found = [*fate_difference(pushed)]
+            if isinstance(head, Group):
+                found += structures.differences(head, structures.of_job(pushed.job), "link 1")
+            got = Group("chain", tuple(structures.links_of(pushed.body)))
+            return found + _links(structures, want, got, first=len(nothing))
+
+        said = "no job matched" if whole is None else "no chain matched"
+        try:
+            return self.look(expected, as_times(times), beyond, said=said, in_chain=True)
+        except AssertionError as error:
+            chain = structures.text(whole or rest) if (whole or rest).items else "without a chain"
+            lines = _with_chain(str(error), chain, is_whole=whole is not None, cut=self.reporter.writer.cut)
+            raise AssertionError(lines) from None
+
+
+_WIDTH = 80
+
+
+def _links(structures: Structures, want: Group, got: Group, *, first: int) -> list[Difference]:
+    expected = Group("chain", want.items[first:])
+    found = structures.group_differences(expected, got)
+    return [each._replace(field=_shifted(each.field, first)) for each in found]
+
+
+def _shifted(field: str, by: int) -> str:
+    """Number the links of a whole chain from its first job on."""
+    word, number, *rest = field.split(" ", 2)
+    return " ".join([word, str(int(number) + by), *rest])
+
+
+def _with_chain(message: str, chain: str, *, is_whole: bool, cut: Callable[[str, int], str]) -> str:
+    """Write the chain that was expected into the headline if it fits, else below."""
+    head, newline, rest = message.partition("\n")
+    said, _, terms = head.partition("  ")
+    if is_whole:
+        terms = terms.partition("  ")[2]  # without the first job, which the chain begins with
+    line = f"{said}  {chain}  {terms}".rstrip() if is_whole else f"{head}  with the chain {chain}"
+    if len(line) > _WIDTH:
+        below = [
+            cut(f"  {chain}" if is_whole else f"  with the chain {chain}", _WIDTH),
+            *([f"  {terms}"] * bool(terms)),
+        ]
+        line = "\n".join([said, *below] if is_whole else [head, below[0]])
+    return f"{line}{newline}{rest}"
+
+
+def _jobs_in(structures: Sequence[Any]) -> list[Any]:
+    found: list[Any] = []
+    for each in structures:
+        found += _jobs_in(each.items) if isinstance(each, Group) else [each]
+    return found

@@ -1,0 +1,117 @@
+"""Contexts in the manner of ``pytest.raises``: what happens inside of the block is looked at when it ends."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from qtest.assertions_outcomes import error_differences
+from qtest.looking import Looking
+from qtest.matching import Expectation, Terms
+from qtest.report import Miss
+from qtest.times import as_times
+from qtest.transaction import FakeTransaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qcore.jobs import Job
+    from qtest.expecting import Wanted
+    from qtest.recorder import Pushed
+    from qtest.times import Times
+
+    Expected = type[BaseException] | BaseException | None
+
+
+class Failure:
+    """The job that failed inside of ``job_fails``; known when the block is over."""
+
+    job: Job | None = None
+    error: BaseException | None = None
+    pushed: Pushed | None = None
+
+
+class Contexts(Looking):
+    """Blocks that expect something."""
+
+    @contextmanager
+    def pushes(self, job: Wanted, *, times: int | Times | None = None, **terms: Any) -> Iterator[list[Pushed]]:
+        """Assert that a push inside of the block matches; the list that is given holds them when it is over."""
+        __tracebackhide__ = True
+        expected, wanted = Expectation(job, Terms.given(**terms)), as_times(times)
+        self.refuse_what_cannot_match(expected)
+        found: list[Pushed] = []
+        since = len(self.recorder.dispatches)
+        yield found
+        found += self.look(expected, wanted, since=since)
+
+    @contextmanager
+    def no_pushes(self) -> Iterator[None]:
+        """Assert that nothing is pushed inside of the block."""
+        __tracebackhide__ = True
+        before = self.recorder.pushes
+        yield
+        pushed = [each for each in self.recorder.pushes if each not in before]
+        if pushed:
+            self.fail(["expected no pushes in this block", *self.reporter.table(pushed)])
+
+    @contextmanager
+    def job_fails(
+        self, error: type[BaseException] | BaseException | None = None, *, match: str | None = None
+    ) -> Iterator[Failure]:
+        """Assert that a job fails for good inside of the block, and swallow its exception when a run raises it."""
+        __tracebackhide__ = True
+        failure, before = Failure(), self.recorder.failures()
+        raised: BaseException | None = None
+        try:
+            yield failure
+        except BaseException as caught:
+            raised = caught
+            if not self._are_of_jobs(caught, before, error, match):
+                raise
+        failed = [each for each in self.recorder.failures() if each not in before]
+        misses = [Miss(each, error_differences(_error_of(each), error, match)) for each in failed]
+        matched = [miss.pushed for miss in misses if not miss.differences]
+        if not matched:
+            self._nothing_failed(error, match, misses)
+        for each in matched:
+            each.is_seen = True
+        failure.pushed, failure.job, failure.error = matched[0], matched[0].job, _error_of(matched[0])
+        del raised
+
+    def _are_of_jobs(self, caught: BaseException, before: list[Pushed], error: Expected, match: str | None) -> bool:
+        """Tell whether what came out of the block is what the failed jobs raised, and all of it is expected."""
+        failed = {id(_error_of(each)) for each in self.recorder.failures() if each not in before}
+        errors = caught.exceptions if isinstance(caught, BaseExceptionGroup) and id(caught) not in failed else (caught,)
+        return all(id(each) in failed and not error_differences(each, error, match) for each in errors)
+
+    def _nothing_failed(self, error: Expected, match: str | None, misses: list[Miss]) -> None:
+        __tracebackhide__ = True
+        what = getattr(error, "__name__", repr(error)) if error is not None else "an exception"
+        said = f"no job failed with {what}" + (f" matching {match!r}" if match is not None else "")
+        lines = [self.reporter.writer.cut(said, 80)]
+        for miss in misses[-1:]:
+            lines += self.reporter.miss(miss)
+        self.fail([*lines, *self.reporter.table(), *self.reporter.last_events()])
+
+    @contextmanager
+    def transaction(self, *, commit: bool = True) -> Iterator[None]:
+        """Hold what is dispatched ``after_commit`` inside of the block; at its end it is pushed, or rolled back.
+
+        A block that raises is rolled back. What waits for a session of its own waits for that.
+        """
+        opened, open_now = FakeTransaction(), self.app.open_transactions.opened
+        open_now.append(opened)
+        try:
+            yield
+        except BaseException:
+            open_now.remove(opened)
+            opened.end(commit=False)
+            raise
+        open_now.remove(opened)
+        opened.end(commit=commit)
+
+
+def _error_of(pushed: Pushed) -> BaseException:
+    error: BaseException = pushed.outcomes[-1].error  # type: ignore[attr-defined] # it is a JobFailed
+    return error

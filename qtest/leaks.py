@@ -1,0 +1,43 @@
+"""What a test left behind: jobs that failed and were never looked at, and jobs that still wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtest.recorder import Fate
+
+if TYPE_CHECKING:
+    from qtest.queue_fake import QueueFake
+
+
+def unseen_failures(queue: QueueFake) -> str:
+    """Complain about jobs that failed and that the test never looked at; empty when there are none."""
+    unseen = [each for each in queue.recorder.dispatches if each.went_wrong and not each.is_seen]
+    if not unseen:
+        return ""
+    head = "a job failed" if len(unseen) == 1 else f"{len(unseen)} jobs failed"
+    names = [queue.reporter.writer.wanted(type(each.job)) if each.job is not None else each.name for each in unseen]
+    lines = [f"{head}, and the test never looked at it", *queue.reporter.table(unseen, "left unlooked at")]
+    lines += queue.reporter.last_events()
+    lines.append(f"  say queue.assert_failed({names[0]}), queue.failed(), raises=False, or let a run raise it")
+    return "\n".join(lines)
+
+
+def leftovers(queue: QueueFake) -> str:
+    """Complain about jobs that were pushed and never run to their end; empty when there are none."""
+    left = [each for each in queue.recorder.dispatches if each.fate is Fate.HELD or _waits(queue, each.id)]
+    if not left:
+        return ""
+    verb = "waits" if len(left) == 1 else "wait"
+    jobs = "1 job" if len(left) == 1 else f"{len(left)} jobs"
+    return "\n".join([f"{jobs} still {verb} at the end of the test", *queue.reporter.table(left, "left")])
+
+
+def _waits(queue: QueueFake, job_id: str) -> bool:
+    from qcore.driver import Findable
+
+    pushed = queue.recorder.find(job_id)
+    if pushed is None or pushed.way:
+        return False
+    driver = queue.app.connection(pushed.connection).driver
+    return isinstance(driver, Findable) and driver.find(job_id) is not None

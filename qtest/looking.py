@@ -1,0 +1,100 @@
+"""The one search behind all assertions, and what they say when it finds something else than expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NoReturn
+
+from qtest.expecting import ExpectationError, fields_known, fields_of, refuse_unknown_fields
+from qtest.matching import Difference, Expectation
+from qtest.report import Miss, fate_difference, nearest
+
+if TYPE_CHECKING:
+    from qtest.fake_app import FakeApp
+    from qtest.recorder import Pushed, Recorder
+    from qtest.report import Reporter
+    from qtest.times import Times
+
+Beyond = Callable[["Pushed"], Iterable[Difference]]
+"""Tells what else is different about a dispatch, beyond its job and where it went."""
+
+
+class Looking:
+    """What all assertions stand on."""
+
+    app: FakeApp
+    recorder: Recorder
+    reporter: Reporter
+
+    def look(  # noqa: RET503 - fail() raises
+        self,
+        expected: Expectation,
+        times: Times,
+        beyond: Beyond = fate_difference,
+        *,
+        said: str = "no job matched",
+        since: int = 0,
+        in_chain: bool = False,
+    ) -> list[Pushed]:
+        """Find the dispatches that are as expected, and fail unless there are as many as ``times`` says.
+
+        ``since`` leaves out so many of the first ones. ``in_chain`` tells that others of its chain may be held, and it
+        because of them.
+        """
+        __tracebackhide__ = True
+        self.refuse_what_cannot_match(expected, in_chain=in_chain)
+        found, misses = self.parted(expected, beyond, since)
+        for each in found:
+            each.is_seen = True
+        if times.holds(len(found)):
+            return found
+        if not found:
+            self.fail(self.reporter.nothing_matched(expected, misses, said))
+        count, did = "1 job" if len(found) == 1 else f"{len(found)} jobs", said.removeprefix("no job ")
+        lines = self.reporter.headline(f"{count} {did}, expected {times}", expected)
+        miss = nearest(misses) if len(found) < times.least else None
+        numbers = ", ".join(f"#{each.number}" for each in found)
+        lines += [f"  matched: {numbers}", *(self.reporter.miss(miss) if miss is not None else [])]
+        self.fail([*lines, *self.reporter.table(), *self.reporter.last_events()])
+
+    def parted(self, expected: Expectation, beyond: Beyond, since: int = 0) -> tuple[list[Pushed], list[Miss]]:
+        """Part the dispatches of the expected kind into those that match and those that do not, with the reasons."""
+        found, misses = [], []
+        for each in self.recorder.dispatches[since:]:
+            if not expected.is_kind(each.job):
+                continue
+            differences = expected.differences(each, beyond(each))
+            if differences:
+                misses.append(Miss(each, differences))
+            else:
+                found.append(each)
+        return found, misses
+
+    def refuse_what_cannot_match(self, expected: Expectation, *, in_chain: bool = False) -> None:
+        """Complain about an expectation that nothing could meet: a negative assertion would always pass.
+
+        :raises ExpectationError: says what it is about.
+        """
+        job_class, fields, is_instance = expected.named
+        is_known = in_chain or self.app.may_hold(job_class)
+        if not (is_known or any(expected.is_kind(each.job) for each in self.recorder.dispatches)):
+            raise ExpectationError(
+                f"{job_class.__qualname__} is not held by this fake, so nothing is known of it: "
+                "name it in fake=[...], or leave it out of passthrough=[...]"
+            )
+        if is_instance or not fields:
+            return
+        refuse_unknown_fields(job_class, fields)
+        if fields_known(job_class) is None:
+            of_kind = [each.job for each in self.recorder.dispatches if expected.is_kind(each.job)]
+            there = {name for job in of_kind if job is not None for name in fields_of(job)}
+            if unknown := sorted(set(fields) - there) if there else []:
+                raise ExpectationError(
+                    f"{job_class.__qualname__} has no field {', '.join(unknown)}; those pushed here have "
+                    f"{', '.join(sorted(there))}"
+                )
+
+    def fail(self, lines: Iterable[str]) -> NoReturn:
+        """Fail the test with that message."""
+        __tracebackhide__ = True
+        raise AssertionError("\n".join(lines))

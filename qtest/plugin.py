@@ -1,0 +1,216 @@
+"""The pytest plugin: a thin skin over ``qtest.fake()``. It loads nothing of qcore before a fixture of it is used."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qcore.app import App
+    from qtest.clock import FrozenClock
+    from qtest.queue_fake import QueueFake
+    from qtest.work_once import QueueWorker
+
+_LEFTOVERS = ("fail", "warn", "ignore")
+_MARKER = {
+    "drivers": "a list of drivers to run the test on",
+    "fake": "a list of jobs: only these are held",
+    "passthrough": "a list of jobs that are not held",
+    "clock": 'the instant at which the clock stands, such as "2030-01-01T00:00Z"',
+    "leftovers": '"fail", "warn" or "ignore" jobs that still wait at the end',
+}
+_active = pytest.StashKey[Any]()
+_VERBOSE = 2
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare options and ini settings."""
+    group = parser.getgroup("qtest", "jobs of qcore")
+    group.addoption("--queue-drivers", metavar="NAMES", help="run tests that use queue_fake once on each of these: a,b")
+    group.addoption(
+        "--queue-require", choices=["all"], default=None, help="all: a driver that is not there fails, not skips"
+    )
+    parser.addini("qtest_app", "the App, or a function that makes it: package.module:name", default="")
+    parser.addini("qtest_clock_start", "the instant at which the clock of each test stands; empty: now", default="")
+    parser.addini("qtest_leftovers", "what jobs that still wait at the end do: fail, warn, ignore", default="ignore")
+    parser.addini("qtest_freeze", "what freezes user code for queue_clock: freezegun, off", default="freezegun")
+    parser.addini("qtest_failed_jobs", "what a failed job that was not looked at does: fail, ignore", default="fail")
+    parser.addini("qtest_max_jobs", "after so many jobs a run is taken for one that does not end", default="1000")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    names = ", ".join(f"{name}=" for name in _MARKER)
+    config.addinivalue_line("markers", f"queue({names}): how the fixture queue_fake of this test is set up")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test once on each driver that was asked for."""
+    if "_queue_driver" in metafunc.fixturenames:
+        drivers = _drivers_of(metafunc.definition, metafunc.config)
+        if drivers:
+            metafunc.parametrize("_queue_driver", drivers, indirect=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test in its own phase for what its jobs did unseen."""
+    yield
+    queue = item.stash.get(_active, None)
+    if queue is not None and not getattr(item, "_excinfo", None):
+        _check_leaks(queue, item)
+
+
+def _check_leaks(queue: QueueFake, item: pytest.Item) -> None:
+    __tracebackhide__ = True
+    from qtest.leaks import leftovers, unseen_failures
+
+    if _chosen(item.config, "qtest_failed_jobs", ("fail", "ignore")) == "fail" and (unseen := unseen_failures(queue)):
+        pytest.fail(unseen, pytrace=False)
+    said = _marked(item).get("leftovers") or _chosen(item.config, "qtest_leftovers", _LEFTOVERS)
+    if said != "ignore" and (left := leftovers(queue)):
+        if said == "fail":
+            pytest.fail(left, pytrace=False)
+        warnings.warn(pytest.PytestWarning(left), stacklevel=1)
+
+
+@pytest.fixture(scope="session")
+def queue_app(request: pytest.FixtureRequest) -> App:
+    """Give the App whose set-up holds in tests. Override it to give your own, or a function that makes it."""
+    from qcore import current
+    from qcore.app import App
+
+    spec = request.config.getini("qtest_app")
+    if not spec:
+        return current.configured() or App.from_configuration()
+    from qcore.loading import load_attribute
+
+    return _as_app(load_attribute(spec, request.config.rootpath), f"qtest_app = {spec}")
+
+
+@pytest.fixture
+def _queue_driver(request: pytest.FixtureRequest) -> str:
+    """Name the driver of this test; a test that cannot be run several times takes the first one."""
+    from qcore.errors import ConfigError
+    from qtest.drivers import MissingDriverError, check
+
+    name: str = getattr(request, "param", None) or next(iter(_drivers_of(request.node, request.config)), "memory")
+    try:
+        check(name)
+    except MissingDriverError as error:
+        if request.config.getoption("--queue-require") == "all":
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from None
+    return name
+
+
+@pytest.fixture
+def queue_fake(request: pytest.FixtureRequest, queue_app: object, _queue_driver: str) -> Iterator[QueueFake]:
+    """Hold every job that is dispatched during this test, wherever it comes from; nothing runs until it is asked to."""
+    from qtest import recorder, writing
+    from qtest.queue_fake import QueueFake
+
+    marked = _marked(request.node)
+    writing.verbosity.is_on = request.config.get_verbosity() >= _VERBOSE
+    recorder.roots[:] = [str(request.config.rootpath)]
+    clock, freeze = _start_of(request), _freeze_of(request)
+    app = _as_app(queue_app, "the fixture queue_app")
+    most = _whole(request.config.getini("qtest_max_jobs"), "qtest_max_jobs")
+    held = {name: marked.get(name, ()) for name in ("fake", "passthrough")}
+    try:
+        queue = QueueFake(app, _queue_driver, clock, max_jobs=most, follows_freezes=freeze != "off", **held)
+    except (TypeError, ValueError) as error:
+        raise pytest.UsageError(f"{request.node.nodeid}: {error}") from None
+    with queue:
+        request.node.stash[_active] = queue
+        try:
+            yield queue
+        finally:
+            del request.node.stash[_active]
+
+
+@pytest.fixture
+def queue_clock(request: pytest.FixtureRequest, queue_fake: QueueFake) -> Iterator[FrozenClock]:
+    """Move the time of this test: ``advance(60)``, ``travel_to(when)``, ``tick()`` to the next job that is due."""
+    from qtest.freezing import user_code_frozen
+
+    # An instant that the test names counts more than a freeze that is active already.
+    with user_code_frozen(queue_fake.clock, _freeze_of(request), keep=_start_of(request) is not None):
+        yield queue_fake.clock
+
+
+@pytest.fixture
+def queue_worker(queue_fake: QueueFake) -> QueueWorker:
+    """Give the worker of this test: ``run_next_job()``, ``work_once("--queue", "high,low")``."""
+    from qtest.work_once import QueueWorker
+
+    return QueueWorker(queue_fake)
+
+
+def _start_of(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - what a clock takes
+    """Give the instant that the marker or the ini file names, None without one."""
+    named = _marked(request.node).get("clock")
+    return named if named is not None else request.config.getini("qtest_clock_start") or None
+
+
+def _freeze_of(request: pytest.FixtureRequest) -> str:
+    return _chosen(request.config, "qtest_freeze", ("freezegun", "off"))
+
+
+def _as_app(given: object, what: str) -> App:
+    from qcore.app import App
+    from qcore.config import Config
+
+    made = given() if callable(given) and not isinstance(given, App | type) else given
+    if isinstance(made, Config):
+        made = App(made)
+    if not isinstance(made, App):
+        raise pytest.UsageError(
+            f"{what} is to be a qcore.App, a Config, or a function that makes one, got {made!r:.80}"
+        )
+    return made
+
+
+def _marked(node: pytest.Item) -> dict[str, Any]:
+    """Give what the markers of a test say, the nearest one first."""
+    said: dict[str, Any] = {}
+    for mark in node.iter_markers("queue"):
+        unknown = sorted(set(mark.kwargs) - set(_MARKER))
+        if mark.args or unknown:
+            there_are = "; ".join(f"{name}= ({what})" for name, what in _MARKER.items())
+            wrong = f"{', '.join(unknown)} is nothing that it takes" if unknown else "it takes keywords only"
+            raise pytest.UsageError(f"{node.nodeid}: @pytest.mark.queue: {wrong}; there are {there_are}")
+        said = {**mark.kwargs, **said}
+    if "leftovers" in said and said["leftovers"] not in _LEFTOVERS:
+        raise pytest.UsageError(
+            f"{node.nodeid}: leftovers is one of {', '.join(_LEFTOVERS)}, got {said['leftovers']!r}"
+        )
+    return said
+
+
+def _drivers_of(node: pytest.Item, config: pytest.Config) -> list[str]:
+    """Give the drivers that the marker or the command line asks for; none: the default one."""
+    marked = _marked(node).get("drivers")
+    if marked is not None:
+        return [marked] if isinstance(marked, str) else list(marked)
+    given: str | None = config.getoption("--queue-drivers")
+    return [name.strip() for name in given.split(",") if name.strip()] if given else []
+
+
+def _chosen(config: pytest.Config, name: str, known: tuple[str, ...]) -> str:
+    value: str = config.getini(name)
+    if value not in known:
+        raise pytest.UsageError(f"the ini setting {name} is one of {', '.join(known)}, got {value!r}")
+    return value
+
+
+def _whole(text: str, name: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise pytest.UsageError(f"the ini setting {name} is a whole number above 0, got {text!r}")
+    return int(text)

@@ -1,0 +1,182 @@
+"""The fake queue: the real App on connections of its own and a clock that stands still, all of it written down."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qcore import current
+from qcore.app import App
+from qcore.errors import QcoreError
+from qtest.assertions_batches import BatchAssertions
+from qtest.assertions_chains import ChainAssertions
+from qtest.assertions_outcomes import OutcomeAssertions
+from qtest.assertions_pushes import PushAssertions
+from qtest.async_running import AsyncRunning
+from qtest.clock import FrozenClock
+from qtest.contexts import Contexts
+from qtest.drivers import check, placed
+from qtest.fake_app import FakeApp
+from qtest.freezing import UserTime, user_now
+from qtest.recorder import Recorder
+from qtest.report import Reporter
+from qtest.running import MAX_JOBS
+from qtest.stepper import Stepper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+    from typing import Self
+
+    from qcore.config import Config
+    from qtest.expecting import Wanted
+
+
+class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAssertions, Contexts, AsyncRunning):
+    """Holds what is dispatched while it is active, and runs it when it is asked to.
+
+    There is no second implementation behind it: payloads, drivers, worker and runner are the real ones.
+    """
+
+    def __init__(  # noqa: PLR0913 - each can be said alone
+        self,
+        app: App | None = None,
+        driver: str = "memory",
+        clock: FrozenClock | float | str | datetime | None = None,
+        *,
+        fake: Sequence[Wanted] = (),
+        passthrough: Sequence[Wanted] = (),
+        max_jobs: int = MAX_JOBS,
+        follows_freezes: bool = True,
+    ) -> None:
+        """Prepare; nothing is changed before it is entered. See ``fake()``.
+
+        ``follows_freezes``: go along when user code is frozen with freezegun; without it only the clock itself counts.
+
+        :raises ConfigError: for a driver that does not exist.
+        """
+        check(driver)
+        self.clock = clock if isinstance(clock, FrozenClock) else FrozenClock(_start(clock))
+        self.clock.due = self.next_due
+        self.clock.may_go_back = lambda: not self.recorder.timeline
+        self.max_jobs = max_jobs
+        self._given_app = app
+        self._driver = driver
+        self._fake = _listed(fake, "fake")
+        self._passthrough = _listed(passthrough, "passthrough")
+        self._folder: Path | None = None
+        self._user_time = UserTime(self.clock) if follows_freezes else None
+
+    def next_due(self) -> float | None:
+        """When the next job is due, in seconds since 1970; None when nothing waits."""
+        self.recorder.look_around()
+        due, place = self.stepper.first()
+        return None if place is None else due
+
+    def reset(self) -> None:
+        """Begin anew: nothing is held, no lock is taken, nothing has happened. The clock stays where it is."""
+        real = self.app.real
+        self._close()
+        self._open(real)
+
+    def __enter__(self) -> Self:
+        """Take over the process.
+
+        :raises QcoreError: when another fake has done so already.
+        """
+        if current.overridden() is not None:
+            message = (
+                "a fake queue is active already, and there cannot be two at once: use that one "
+                "(the fixture queue_fake, or the outer qtest.fake()), or call its reset() to begin anew"
+            )
+            raise QcoreError(message)
+        # What is active in this context would be found before the fake.
+        self._active = current.active.get()
+        real = self._given_app or self._active or current.configured() or App.from_configuration()
+        self._open(real)
+        current.active.set(None)
+        if self._user_time is not None:
+            self._user_time.join()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Give the process back."""
+        current.override(None)
+        if self._user_time is not None:
+            self._user_time.stop()
+        if self._active is not None:
+            current.active.set(self._active)
+        self._close()
+
+    def _open(self, real: App) -> None:
+        config = _moved(real.config, self._driver, self._own_folder)
+        self.app = FakeApp(real, config, self.clock, fake=self._fake, passthrough=self._passthrough)
+        self.recorder = Recorder(self.app)
+        self.reporter = Reporter(self.app, self.recorder)
+        self.stepper = Stepper(self.app, self.clock, self.recorder)
+        current.override(self.app)
+
+    def _close(self) -> None:
+        self.recorder.stop()
+        self.stepper.close()
+        self.app.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _own_folder(self) -> Path:
+        self._folder = Path(tempfile.mkdtemp(prefix="qtest-"))
+        return self._folder
+
+
+@contextmanager
+def fake(
+    app: App | None = None,
+    driver: str = "memory",
+    clock: FrozenClock | float | str | datetime | None = None,
+    *,
+    fake: Sequence[Wanted] = (),
+    passthrough: Sequence[Wanted] = (),
+    **options: Any,
+) -> Iterator[QueueFake]:
+    """Hold everything that is dispatched inside of the block, wherever it comes from, other threads included.
+
+    ::
+
+        with qtest.fake() as queue:
+            sign_up("ann@example.com")
+            queue.assert_pushed(SendWelcome)
+            queue.run_due()
+
+    ``app`` is the App whose set-up holds (routes, hooks, middleware, listeners); by default the one in force. ``clock``
+    is a ``FrozenClock``, or the instant at which a new one stands, by default now. With ``fake=[A, B]`` only these jobs
+    are held, with ``passthrough=[C]`` all but these: the others go to the real connections of the App. A chain or a
+    batch is held when one of its jobs is.
+
+    :raises ConfigError: for a driver that does not exist.
+    :raises QcoreError: when another fake is active already.
+    """
+    with QueueFake(app, driver, clock, fake=fake, passthrough=passthrough, **options) as queue:
+        yield queue
+
+
+def _start(clock: float | str | datetime | None) -> float | str | datetime:
+    return user_now() if clock is None else clock
+
+
+def _listed(given: Sequence[Wanted], what: str) -> Sequence[Wanted]:
+    if isinstance(given, list | tuple | set | frozenset) and not hasattr(given, "_fields"):
+        return tuple(given)
+    message = f"{what}= takes a list of jobs, such as {what}=[{getattr(given, '__name__', 'MyJob')}], got {given!r:.80}"
+    raise QcoreError(message)
+
+
+def _moved(config: Config, driver: str, folder: Any) -> Config:  # noqa: ANN401 - see ``placed``
+    """Give the configuration with all connections on the backend of the test."""
+    # What would be forgotten is kept: a test wants to look at it.
+    failed = "default" if config.failed == "null" else config.failed
+    return replace(config, connections=placed(driver, dict(config.connections), folder), failed=failed)

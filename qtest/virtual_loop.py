@@ -1,0 +1,93 @@
+"""An event loop on virtual time: where it would wait for a timer, the clock moves on instead."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from qtest.clock import FrozenClock
+
+_T = TypeVar("_T")
+
+PATIENCE = 0.1
+"""Real seconds that an open socket, pipe or thread has to answer before the clock moves on to a timer of the job."""
+
+PATIENCE_AT_LIMIT = 5.0
+"""The same before the clock moves on to the time limit of the job: it awaits nothing else but an answer."""
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """The loop of async jobs under a frozen clock.
+
+    Sockets, pipes and threads are real: they are given real time to answer before virtual time passes.
+    """
+
+    def __init__(self, clock: FrozenClock) -> None:
+        """Live on that clock."""
+        self.clock = clock
+        self._in_threads = 0
+        self._known_threads = frozenset(threading.enumerate())
+        super().__init__(_Selector(self))
+        # asyncio's name for it is a word that nothing of ours bears.
+        vars(self)["run_in_executor"] = self._run_in_thread
+
+    def time(self) -> float:
+        """Seconds on the clock."""
+        return self.clock.monotonic()
+
+    def _run_in_thread(self, pool: Executor | None, func: Callable[..., _T], *args: Any) -> asyncio.Future[_T]:
+        """Run it in a thread; no virtual time passes before it has ended."""
+        future: asyncio.Future[_T] = super().run_in_executor(pool, func, *args)
+        self._in_threads += 1
+        future.add_done_callback(self._thread_ended)
+        return future
+
+    def patience(self, seconds: float) -> float:
+        """How many real seconds to wait for the world outside before a timer that is due in so many virtual ones."""
+        if self._in_threads:
+            return seconds
+        if self._has_sockets() or self._has_threads():
+            return min(seconds, PATIENCE_AT_LIMIT if self._waits_for_limit() else PATIENCE)
+        return 0
+
+    def _thread_ended(self, _: object) -> None:
+        self._in_threads -= 1
+
+    def _has_sockets(self) -> bool:
+        selector: _Selector = self._selector  # type: ignore[attr-defined]
+        return len(selector.get_map()) > 1  # one is the loop's own, by which threads wake it
+
+    def _has_threads(self) -> bool:
+        own = getattr(getattr(self, "_default_executor", None), "_threads", ())
+        return any(each not in self._known_threads and each not in own for each in threading.enumerate())
+
+    def _waits_for_limit(self) -> bool:
+        handle = self._scheduled[0] if self._scheduled else None  # type: ignore[attr-defined]
+        callback = getattr(handle, "_callback", None)
+        return getattr(callback, "__module__", "") == "qcore.async_loop"
+
+
+class _Selector(selectors.DefaultSelector):
+    """Answers like the real one, but does not wait for timers."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Give what is ready; if that is nothing, wait for the world outside, then let the clock move on."""
+        if timeout is None:
+            return super().select(None)  # no timer at all: only somebody outside can wake the loop
+        ready = super().select(0)
+        if ready or timeout <= 0:
+            return ready
+        ready = super().select(patience) if (patience := self._loop.patience(timeout)) else []
+        if not ready:
+            self._loop.clock.pass_by(timeout)
+        return ready

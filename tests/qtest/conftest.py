@@ -1,0 +1,45 @@
+"""What the tests of the kit share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from qcore import current
+from tests.qtest.signup import ran
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks() -> Iterator[None]:
+    ran.clear()
+    yield
+    assert current.overridden() is None
+    assert current.active.get() is None
+
+
+@pytest.fixture
+def outer(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A project whose tests are run with this plugin alone, in this process."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p qtest.plugin -p no:cacheprovider")
+    pytester.makepyfile(
+        shop="""
+        from qcore import Job
+
+        class Ship(Job):
+            def __init__(self, order=1):
+                self.order = order
+            def handle(self):
+                pass
+
+        class Explode(Job):
+            def handle(self):
+                raise ValueError("boom")
+        """
+    )
+    pytester.syspathinsert()
+    return pytester
