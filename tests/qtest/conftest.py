@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+import qcore
+import qtest
 from qcore import current
 from tests.qtest.signup import ran
 
@@ -21,8 +25,17 @@ def _nothing_leaks() -> Iterator[None]:
     assert current.active.get() is None
 
 
+@pytest.fixture(scope="session")
+def _all_loaded() -> None:
+    """Load what is loaded on first use: an inner run drops modules that it was the first to load, and they come twice."""
+    for package in (qcore, qtest):
+        for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not each.name.endswith(("__main__", "django_transaction")):
+                importlib.import_module(each.name)
+
+
 @pytest.fixture
-def outer(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def outer(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, _all_loaded: None) -> pytest.Pytester:
     """A project whose tests are run with this plugin alone, in this process."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p qtest.plugin -p no:cacheprovider")
