@@ -27,7 +27,7 @@ def _nothing_leaks() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def _all_loaded() -> None:
-    """Load what is loaded on first use: an inner run drops modules that it was the first to load, and they come twice."""
+    """Load everything: an inner run drops the modules that it was the first to load, and they would come twice."""
     for package in (qcore, qtest):
         for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not each.name.endswith(("__main__", "django_transaction")):
