@@ -16,7 +16,7 @@ from django.db import connection, connections, models, transaction
 
 from qcore import App, Config, ConfigError, DriverError, Job, UnsupportedError, batch, bulk, chain
 from qcore.driver import pending
-from qcore.events import JobQueued, JobQueueing
+from qcore.events import JobHeld, JobQueued, JobQueueing
 from qcore.unique import key_of
 
 if TYPE_CHECKING:
@@ -100,10 +100,11 @@ def test_a_job_is_pushed_when_the_atomic_block_has_committed(app: App, events: l
     """DSP-41. No source is needed."""
     with transaction.atomic():
         job_id = Waits().dispatch()
-        assert (waiting(app), events) == ([], [])
+        assert waiting(app) == []
+        assert [type(event) for event in events] == [JobHeld]
 
     assert waiting(app) == [job_id]
-    assert [type(event) for event in events] == [JobQueueing, JobQueued]
+    assert [type(event) for event in events] == [JobHeld, JobQueueing, JobQueued]
 
 
 def test_a_rollback_leaves_neither_job_nor_lock(app: App) -> None:

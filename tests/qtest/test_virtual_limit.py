@@ -206,7 +206,7 @@ def test_the_error_of_a_job_that_is_too_late_stays_its_error(run: Run, clock: Fr
     assert isinstance(outcome.error, KeyError)
 
 
-class Inner(Job, timeout=10):
+class LimitedInside(Job, timeout=10):
     def handle(self) -> None:
         steps.append("inner")
         acts["inner"]()
@@ -216,7 +216,7 @@ def test_a_job_inside_a_job_has_its_own_limit(run: Run, app: App, clock: FrozenC
     def act() -> None:
         acts["now"] = lambda: sleep(30)
         inner = app.worker(time_limit=VirtualLimit(clock))
-        Inner().dispatch()
+        LimitedInside().dispatch()
         acts["inner"] = lambda: sleep(30)
         steps.append(timed_out(inner.run_next_job()))
         sleep(30)
@@ -228,7 +228,7 @@ def test_a_job_inside_a_job_has_its_own_limit(run: Run, app: App, clock: FrozenC
 def test_the_limit_of_the_job_around_comes_back(run: Run, app: App, clock: FrozenClock) -> None:
     def act() -> None:
         inner = app.worker(time_limit=VirtualLimit(clock))
-        Inner().dispatch()
+        LimitedInside().dispatch()
         acts["inner"] = lambda: sleep(5)
         steps.append(inner.run_next_job())
         sleep(100)
