@@ -96,6 +96,7 @@ def test_except_exception_does_not_catch_the_limit(limit: AlarmLimit) -> None:
         job()
 
 
+@pytest.mark.usefixtures("_no_collector")
 def test_code_in_c_that_looks_at_no_signal_is_ended_when_it_returns(limit: AlarmLimit) -> None:
     after: list[int] = []
 
