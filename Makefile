@@ -63,7 +63,7 @@ bench: $(VENV)/.dev ## Measure speed, as ratios within one run
 	$(BIN)/python benchmarks/run.py
 
 clean: ## Remove what was made here; data in .qcore stays
-	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
+	rm -rf .venv .venv-3.* .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
 	find qcore qtest tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.runtime: pyproject.toml | $(BIN)/pip
