@@ -23,7 +23,7 @@ PACKAGES = {
     "dramatiq": ("dramatiq[redis]", "hiredis"),
     "huey": ("huey", "redis", "hiredis"),
     "rq": ("rq", "hiredis"),
-    "saq": ("saq[redis]", "hiredis", "uvloop"),
+    "saq": ("saq[redis]", "typing-extensions", "hiredis", "uvloop"),
     "taskiq": ("taskiq", "taskiq-redis", "hiredis", "uvloop"),
 }
 

@@ -1,0 +1,31 @@
+"""huey: one thread, no results, no periodic jobs. A job that is taken is gone: it is lost when its worker dies."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from huey import RedisHuey
+
+from benchmarks.peers import tally
+
+_huey = RedisHuey(url=tally.url(), results=False)
+
+
+def _handle(user_id: int, path: str) -> None:  # noqa: ARG001
+    tally.count()
+
+
+handle = _huey.task(name="handle")(_handle)
+
+
+def push(jobs: int) -> None:
+    """Push jobs."""
+    for number in range(jobs):
+        handle(number, "a.csv")
+
+
+def work() -> None:
+    """Work."""
+    logging.basicConfig(level=logging.WARNING)
+    _huey.create_consumer(workers=int(os.environ.get("T", "1")), periodic=False).run()
