@@ -22,6 +22,7 @@ PACKAGES = {
     "celery": ("celery[redis]", "hiredis"),
     "dramatiq": ("dramatiq[redis]", "hiredis"),
     "huey": ("huey", "redis", "hiredis"),
+    "qcore": ("click", "hiredis", "psutil", "redis", "setproctitle", "SQLAlchemy"),  # itself is found by PYTHONPATH
     "rq": ("rq", "hiredis"),
     "saq": ("saq[redis]", "typing-extensions", "hiredis", "uvloop"),
     "taskiq": ("taskiq", "taskiq-redis", "hiredis", "uvloop"),
