@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qcore.batches import after_step
 from qcore.clock import SystemClock
 from qcore.driver import NONE, Effects, Listed, Payload, Push, QueueCounts, Reservation, Settled
-from qcore.redis import batch_records, scripts
+from qcore.redis import batch_records, look_scripts, scripts
 from qcore.redis.home import stamp
 from qcore.redis.keys import name, place, queue_of
 from qcore.redis.records import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from qcore.clock import Clock
     from qcore.driver import Lock
-    from qcore.redis import RedisHome
+    from qcore.redis.home import RedisHome
     from qcore.redis.waiting import Waiter
 
 _MOMENT = 0.000_001
@@ -188,7 +188,7 @@ class RedisDriver:
 
     def size(self, queue: str) -> int:
         """Count the payloads of a queue: ready, delayed and reserved."""
-        return int(self.home.run(scripts.SIZE, place(queue)))
+        return int(self.home.run(look_scripts.SIZE, place(queue)))
 
     def clear(self, queue: str) -> int:
         """Remove every payload of a queue, and say how many; in steps that keep the server busy for a moment only.
@@ -196,16 +196,16 @@ class RedisDriver:
         What is pushed meanwhile may be removed, or stay.
         """
         left, removed = self.size(queue), 0
-        while left > 0 and (count := int(self.home.run(scripts.CLEAR, place(queue)))):
+        while left > 0 and (count := int(self.home.run(look_scripts.CLEAR, place(queue)))):
             left, removed = left - count, removed + count
         return removed
 
     def counts(self) -> list[QueueCounts]:
         """Count every queue that holds something, by name."""
-        places = sorted(self.home.run(scripts.QUEUES))
+        places = sorted(self.home.run(look_scripts.QUEUES))
         rows = []
         for first in range(0, len(places), 100):
-            rows += self.home.run(scripts.COUNTS, *places[first : first + 100], now=stamp(self._clock))
+            rows += self.home.run(look_scripts.COUNTS, *places[first : first + 100], now=stamp(self._clock))
         return sorted(
             QueueCounts(queue_of(where), ready, delayed, reserved, int(oldest) / 1000 if oldest else None)
             for where, ready, delayed, reserved, oldest in rows
@@ -215,12 +215,12 @@ class RedisDriver:
         """Show the payloads of a queue in the order in which they become available."""
         if limit <= 0:
             return []
-        rows = self.home.run(scripts.LISTED, place(queue), limit, now=stamp(self._clock))
+        rows = self.home.run(look_scripts.LISTED, place(queue), limit, now=stamp(self._clock))
         rows = sorted((int(due), int(number), job_id, state) for due, number, job_id, state in rows)[:limit]
         shown = {}
         for first in range(0, len(rows), 100):
             ids = [row[2] for row in rows[first : first + 100]]
-            shown.update({job_id: (body, attempts) for job_id, body, attempts in self.home.run(scripts.BODIES, *ids)})
+            shown.update({job_id: (body, attempts) for job_id, body, attempts in self.home.run(look_scripts.BODIES, *ids)})
         return [
             Listed(queue, Payload(job_id.decode(), shown[job_id][0]), state.decode(), int(attempts), due / 1000)
             for due, _, job_id, state in rows
@@ -229,7 +229,7 @@ class RedisDriver:
 
     def find(self, job_id: str) -> Listed | None:
         """Look a live payload up."""
-        found = self.home.run(scripts.FIND, name(job_id, "the id of a job"), now=stamp(self._clock))
+        found = self.home.run(look_scripts.FIND, name(job_id, "the id of a job"), now=stamp(self._clock))
         if found is None:
             return None
         where, body, attempts, due, state = found
@@ -237,7 +237,7 @@ class RedisDriver:
 
     def next_due(self, queues: Sequence[str]) -> float | None:
         """Tell when the next payload of these queues becomes available, in seconds since 1970."""
-        first = self.home.run(scripts.NEXT_DUE, *self._written(queues), now=stamp(self._clock))
+        first = self.home.run(look_scripts.NEXT_DUE, *self._written(queues), now=stamp(self._clock))
         return None if first is None else int(first) / 1000
 
     def warnings(self) -> list[str]:

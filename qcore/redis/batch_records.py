@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qcore.batches import Counted
-    from qcore.redis import RedisHome
+    from qcore.redis.home import RedisHome
     from qcore.redis.script import Argument
 
 _FIELDS = BatchRecord._fields

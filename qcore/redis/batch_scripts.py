@@ -6,8 +6,8 @@ letter of a state and the position at which the member was added.
 
 from __future__ import annotations
 
+from qcore.redis.parts import COUNTED, KEYS, LOCKS, START, STORE, WAKE
 from qcore.redis.script import Script
-from qcore.redis.scripts import COUNTED, KEYS, LOCKS, START, STORE, WAKE
 
 LOOK = Script(
     START,

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from qcore.errors import ConfigError
+from qcore.redis import TLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
 _EXAMPLE = "write redis://HOST:6379/0, rediss:// for TLS, unix:///PATH, or redis+sentinel://HOST:26379,HOST:26379/NAME/0"
-
-TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname", "ssl_cert_reqs")
-"""Settings of a ``rediss://`` connection that go to redis-py as they are."""
 
 ANSWER_WITHIN = 5.0
 """Seconds in which a server has to answer, unless the settings say otherwise."""
@@ -84,16 +82,19 @@ def _is_async(raw: Any) -> bool:  # noqa: ANN401 - any client
     return any("asyncio" in each.__module__ or "aioredis" in each.__module__ for each in type(raw).__mro__)
 
 
-def client_of(settings: Mapping[str, Any]) -> Callable[[], Client]:
+def client_of(settings: Mapping[str, Any], source: str = "redis") -> Callable[[], Client]:
     """Give what makes the client that the settings of a connection describe; what is wrong with them raises here.
 
     :raises ConfigError: when the URL is none.
     """
     if (given := settings.get("client")) is not None:
-        client = Client(given, "the redis server of the given client")
+        client = Client(given, f"{source}: the server of the given client")
         return lambda: client
     url = settings.get("url", "redis://127.0.0.1:6379/0")
-    where = checked_url(url)
+    try:
+        where = checked_url(url)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
     options = {name: settings[name] for name in (*TLS, "username", "password", "socket_timeout") if name in settings}
     if "+sentinel" in url.partition(":")[0]:
         return lambda: Client(_sentinel(url, options), where, made_here=True)

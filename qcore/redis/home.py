@@ -9,10 +9,11 @@ from weakref import WeakSet
 from qcore.clock import SystemClock
 from qcore.errors import DriverError
 from qcore.redis import keys
+from qcore.redis.client import client_of
 from qcore.redis.script import packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from qcore.clock import Clock
     from qcore.redis.client import Client
@@ -44,6 +45,15 @@ class RedisHome:
         self._links: WeakSet[Link] = WeakSet()
         self._generation = 0
         self._checked = False
+
+    @classmethod
+    def at(cls, settings: Mapping[str, Any], source: str) -> RedisHome:
+        """Make the home that the settings of a connection describe; ``source`` is where they come from, for messages.
+
+        :raises ConfigError: when the address is none.
+        """
+        extra = {name: settings[name] for name in ("prefix", "block_for") if name in settings}
+        return cls(client_of(settings, source), **extra)
 
     @property
     def client(self) -> Client:

@@ -7,8 +7,8 @@ the number of the failure.
 
 from __future__ import annotations
 
+from qcore.redis.parts import FAILED, KEYS, START
 from qcore.redis.script import Script
-from qcore.redis.scripts import FAILED, KEYS, START
 
 GET = Script(START, KEYS, "local value, till = read_key(ARGV[3]) return value and {value, till}")
 

@@ -10,7 +10,6 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (exceptions.AuthenticationError, "refuses the user or password ({error}): correct them in the url or the settings"),
     (exceptions.AuthorizationError, "refuses the user or password ({error}): correct them in the url or the settings"),
     (exceptions.BusyLoadingError, "is loading its data: it will be back by itself"),
-    (exceptions.MaxClientsError, "has no room for another connection: raise its maxclients, or run fewer workers"),
     (exceptions.ReadOnlyError, "is a replica, and cannot be written: name the primary, or connect through Sentinel"),
     (exceptions.OutOfMemoryError, "is out of memory (its maxmemory is reached): nothing was stored; give it more"),
     (exceptions.NoPermissionError, "does not let this user do that ({error}): see the ACL rules in docs/redis.md"),
@@ -20,6 +19,7 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (
 )
 
 _WORDS = (
+    ("max number of clients", "has no room for another connection: raise its maxclients, or run fewer workers"),
     ("NOAUTH", "wants a password: put it into the url or the settings"),
     ("WRONGPASS", "refuses the user or password: correct them in the url or the settings"),
     ("NOPERM", "does not let this user do that ({error}): see the ACL rules in docs/redis.md"),

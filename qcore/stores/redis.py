@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from qcore.clock import Clock
-    from qcore.redis import RedisHome
+    from qcore.redis.home import RedisHome
 
 _CHUNK = 100
 

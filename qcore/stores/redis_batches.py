@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qcore.batches import BatchRecord, BatchStep, Counted
     from qcore.clock import Clock
     from qcore.driver import Push
-    from qcore.redis import RedisHome
+    from qcore.redis.home import RedisHome
     from qcore.redis.batch_records import Seen
 
 _CHUNK = 100

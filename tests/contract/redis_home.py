@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qcore.drivers.redis import RedisDriver
-from qcore.redis import RedisHome
+from qcore.redis.home import RedisHome
 from qcore.stores.redis import RedisFailedStore, RedisStore
 from qcore.stores.redis_batches import RedisBatchStore
 from qtest.batch_contract import BatchStoreContract

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import fakeredis
 import pytest
 
-from qcore.redis import RedisHome
+from qcore.redis.home import RedisHome
 from qcore.redis.client import Client
 from tests.contract.redis_home import Batched, Driven, Failed, Stored
 

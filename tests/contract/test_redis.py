@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qcore.redis import RedisHome
+from qcore.redis.home import RedisHome
 from qcore.redis.client import client_of
 from tests.contract.redis_home import Batched, Driven, Failed, Stored
 
