@@ -151,5 +151,5 @@ def _delayed(app: App, worker: _Listener, count: int) -> list[float]:
     """Push jobs that become due one after the other, and give how late each started, in milliseconds."""
     for _ in range(count):
         delay = random.uniform(*_DELAYS)
-        app.push(Wake(time.monotonic_ns() + round(1e9 * delay)), delay=delay)
+        app.dispatch(Wake(time.monotonic_ns() + round(1e9 * delay)), delay=delay)
     return [worker.said() for _ in range(count)]
