@@ -30,7 +30,9 @@ _FIRST = (
     "SELECT id FROM qcore_jobs WHERE queue = 'default' AND available_at <= %s "
     "ORDER BY available_at, id LIMIT 1 FOR UPDATE SKIP LOCKED"
 )
-_TAKE = "UPDATE qcore_jobs SET token = token + 1, attempts = attempts + 1, reserved_at = %s, available_at = %s WHERE id = "
+_TAKE = (
+    "UPDATE qcore_jobs SET token = token + 1, attempts = attempts + 1, reserved_at = %s, available_at = %s WHERE id = "
+)
 _RESERVE = f"{_TAKE}({_FIRST}) RETURNING id, uuid, body, attempts, token"
 _DELETE = "DELETE FROM qcore_jobs WHERE id = %s"
 

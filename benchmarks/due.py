@@ -1,4 +1,4 @@
-"""Very many jobs that become due at once on redis: whether a call keeps the server busy, and what a worker's memory does."""
+"""Very many jobs that are due at once on redis: does a call keep the server busy, does a worker's memory grow."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 def measure(effort: Effort) -> Iterator[Measure]:
     """Push delayed jobs, let a worker run a part of them once all are due, clear the rest."""
-    with RedisServer() as server, closing(app_at("redis", server.url)) as app, redis.Redis.from_url(server.url) as client:
+    with (
+        RedisServer() as server,
+        closing(app_at("redis", server.url)) as app,
+        redis.Redis.from_url(server.url) as client,
+    ):
         _prefer(server.pid)
         client.config_set("slowlog-log-slower-than", 1_000)
         client.config_set("slowlog-max-len", 10_000)

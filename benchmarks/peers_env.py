@@ -1,4 +1,4 @@
-"""The peers, other job queues for Python. Each lives in a virtual environment of its own: they want versions of their own.
+"""The peers, other job queues for Python. Each lives in an environment of its own: they want versions of their own.
 
 It is made on first use in ``.venv-peers`` and kept; delete the folder, or say ``make clean``, for newer versions.
 """

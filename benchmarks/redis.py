@@ -48,7 +48,7 @@ class _Bare:
     def __init__(self, client: redis.Redis, body: bytes) -> None:
         self._client = client
         self._body = body
-        self._move: str = client.script_load(_MOVE)  # type: ignore[assignment] # redis-py also speaks of its async client
+        self._move: str = client.script_load(_MOVE)
 
     def run(self, jobs: int) -> float:
         """One EVALSHA a job."""
@@ -63,7 +63,7 @@ class _Bare:
     def _moves(self, jobs: int) -> None:
         evalsha, move, before = self._client.evalsha, self._move, b""
         for _ in range(jobs):
-            before, _body = evalsha(move, 3, "bare", "bare:reserved", "bare:job:", "1700000000000", before)  # type: ignore[misc]
+            before, _body = evalsha(move, 3, "bare", "bare:reserved", "bare:job:", "1700000000000", before)
 
     def push(self, jobs: int) -> float:
         """One RPUSH a job."""

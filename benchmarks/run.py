@@ -23,12 +23,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-ROWS = {
-    row: f"benchmarks.{row}"
-    for row in (
-        "memory", "sqlite", "redis", "databases", "idle", "waiting", "due", "imports", "start", "bulk", "chains", "batches",
-    )
-} | {"peers": "benchmarks.peers.race"}  # fmt: skip
+_SERVERS = ("redis", "databases", "idle", "waiting", "due")
+_NAMES = ("memory", "sqlite", *_SERVERS, "imports", "start", "bulk", "chains", "batches")
+ROWS = {row: f"benchmarks.{row}" for row in _NAMES} | {"peers": "benchmarks.peers.race"}
 """One module each, with ``measure(effort)``."""
 
 
@@ -55,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=_rows, default=tuple(ROWS), metavar="A,B", help=f"of {','.join(ROWS)}; default all")
+    parser.add_argument(
+        "--rows", type=_rows, default=tuple(ROWS), metavar="A,B", help=f"of {','.join(ROWS)}; default all"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to keep the figures; default results/DATE")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs")
     parser.add_argument("--strict", action="store_true", help="end with 1 when a target was missed")

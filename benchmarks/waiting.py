@@ -29,7 +29,8 @@ def measure(effort: Effort) -> Iterator[Measure]:
         sqlite = (app_on("database", Path(folder, "many.sqlite3")), app_on("database", Path(folder, "few.sqlite3")))
         yield from _measures("SQLite", *sqlite, effort)
     with RedisServer() as server:
-        yield from _measures("redis", *(app_at("redis", server.url, prefix=each) for each in ("many:", "few:")), effort)
+        many, few = (app_at("redis", server.url, prefix=each) for each in ("many:", "few:"))
+        yield from _measures("redis", many, few, effort)
 
 
 def _measures(name: str, many: App, few: App, effort: Effort) -> Iterator[Measure]:

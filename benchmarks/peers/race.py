@@ -1,7 +1,7 @@
 """qcore beside other queues for Python, each by its own best documented setting for one process, on one redis-server.
 
-What is compared is how many jobs one worker process runs in a second, warm, while more jobs wait; and how many are pushed
-in a second, one by one. Every program takes part in every round, and its best round counts.
+What is compared is how many jobs one worker process runs in a second, warm, while more jobs wait; and how many are
+pushed in a second, one by one. Every program takes part in every round, and its best round counts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the job of every peer does, and of qcore beside them: it counts itself.
 
-The time from one job to another is taken while more jobs wait behind them: how long a worker takes to start, to warm up and
-to notice that nothing is left is not measured.
+The time from one job to another is taken while more jobs wait behind them: how long a worker takes to start, to warm
+up and to notice that nothing is left is not measured.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LAST = "BENCHMARK_LAST"
 """... and of the one at which it ends."""
 
 _numbers = itertools.count(1)  # also when jobs run in threads: next() is one step
-_first, _last = int(os.environ.get(FIRST, 0)), int(os.environ.get(LAST, 0))
+_first, _last = int(os.environ.get(FIRST, "0")), int(os.environ.get(LAST, "0"))
 _begin = [0.0]
 
 

@@ -12,7 +12,9 @@ from taskiq_redis import ListQueueBroker, RedisStreamBroker
 
 from benchmarks.peers import tally
 
-broker = RedisStreamBroker(tally.url(), consumer_id="0") if os.environ.get("S", "1") == "1" else ListQueueBroker(tally.url())
+broker = (
+    RedisStreamBroker(tally.url(), consumer_id="0") if os.environ.get("S", "1") == "1" else ListQueueBroker(tally.url())
+)
 
 
 async def _handle(user_id: int, path: str) -> None:  # noqa: ARG001
@@ -36,5 +38,5 @@ def push(jobs: int) -> None:
 
 def work() -> None:
     """Work."""
-    options = ["--workers=1", "--no-parse", "--log-level=WARNING", f"--max-async-tasks={os.environ.get('J','100')}"]
+    options = ["--workers=1", "--no-parse", "--log-level=WARNING", f"--max-async-tasks={os.environ.get('J', '100')}"]
     sys.exit(run_worker(WorkerArgs.from_cli([f"{__name__}:broker", *options])))
