@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from itertools import count
-from os import getpid, urandom
 from typing import TYPE_CHECKING
 
 from qcore.batches import after_step
@@ -21,6 +19,7 @@ from qcore.redis.records import (
     push_arguments,
     unlock_arguments,
 )
+from qcore.redis.script import call_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,8 +36,6 @@ _POLL = 0.02
 """Seconds between two looks where a server cannot be waited on."""
 
 _SETTLED = {each.value.encode(): each for each in Settled}
-
-_calls = count()
 
 
 class RedisDriver:
@@ -102,7 +99,7 @@ class RedisDriver:
         """Reserve; gives in how many seconds something becomes due when nothing is."""
         if not places:
             return None
-        found = self.home.run(scripts.RESERVE, self._lease, self._call_id(), *places, now=stamp(self._clock))
+        found = self.home.run(scripts.RESERVE, self._lease, call_id(), *places, now=stamp(self._clock))
         if found is None:
             return None
         if type(found) is bytes:
@@ -111,13 +108,6 @@ class RedisDriver:
         if (waiter := getattr(self._local, "waiter", None)) is not None:
             waiter.stop()
         return Reservation(queues[index], Payload(job_id.decode(), body), int(attempts), int(token), verdict.decode())
-
-    def _call_id(self) -> bytes:
-        """Name a call, so that its repetition is known."""
-        local = self._local
-        if getattr(local, "process", None) != getpid():
-            local.process, local.name = getpid(), urandom(8).hex().encode()
-        return b"%b.%d" % (local.name, next(_calls))
 
     def _wait_and_take(
         self, queues: Sequence[str], places: tuple[bytes, ...], wait: float, due_in: float | None

@@ -46,12 +46,11 @@ class RedisHome:
     """
 
     def __init__(self, client: Callable[[], Client], *, prefix: str = "", block_for: float = BLOCK_FOR) -> None:
-        """``client`` is called once, at the first use."""
+        """``client`` is called at the first use."""
         self.block_for = block_for
         self._make_client = client
         self._prefix = prefix
         self._client: Client | None = None
-        self._lock = threading.Lock()
         self._local = threading.local()
         self._token_key: bytes | None = None
         self._generation = 0
@@ -73,12 +72,10 @@ class RedisHome:
         :raises DriverError: when that is a cluster, and none of its nodes answers.
         """
         if self._client is None:
-            with self._lock:
-                if self._client is None:
-                    try:
-                        self._client = self._make_client()
-                    except TROUBLE as error:
-                        raise explained(error, "the redis cluster") from error
+            try:
+                self._client = self._make_client()
+            except TROUBLE as error:
+                raise explained(error, "the redis cluster") from error
         return self._client
 
     @property

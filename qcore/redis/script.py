@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from itertools import count
+from os import getpid, urandom
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Argument = bytes | str | int
+
+_calls = count()
+
+
+class _Caller(threading.local):
+    """Names this thread of this process."""
+
+    def __init__(self) -> None:
+        self.process = getpid()
+        self.name = urandom(8).hex()
+
+
+_caller = _Caller()
+
+
+def call_id() -> bytes:
+    """Name a call, so that a script can tell its repetition from another call of the same kind."""
+    if _caller.process != getpid():
+        _caller.__init__()  # type: ignore[misc]
+    return b"%b.%d" % (_caller.name.encode(), next(_calls))
 
 
 class Script:

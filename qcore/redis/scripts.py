@@ -143,7 +143,7 @@ if batch == '1' and is_changed(at) then return 'changed' end
 for each = unlocks_at, pushes_at - 1, 2 do
   local held = call('HGET', P .. 'qcore:keys', ARGV[each])
   if held then
-    local owner = string.sub(held, string.find(held, ':', 1, true) + 1)
+    local _, _, owner = parted(held)
     if owner == ARGV[each + 1] or owner == 'pending:' .. ARGV[each + 1] then drop_key(ARGV[each]) end
   end
 end
