@@ -12,6 +12,7 @@ from qcore.redis import batch_records, look_scripts, scripts
 from qcore.redis.home import stamp
 from qcore.redis.keys import name, place, queue_of
 from qcore.redis.records import (
+    body_of,
     chunks,
     failed_arguments,
     lock_arguments,
@@ -58,10 +59,8 @@ class RedisDriver:
 
     def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
         """Store a payload, due in ``delay`` seconds."""
-        job_id = name(payload.id, "the id of a job")
-        self.home.run(
-            scripts.PUSH, place(queue), job_id, payload.body, micros(delay) if delay else b"0", now=stamp(self._clock)
-        )
+        arguments = (place(queue), name(payload.id, "the id of a job"), body_of(payload), micros(delay))
+        self.home.run(scripts.PUSH, *arguments, now=stamp(self._clock))
 
     def bulk(self, pushes: Iterable[Push]) -> None:
         """Store all, in order; some hundred in one step."""
