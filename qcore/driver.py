@@ -159,6 +159,16 @@ class Bulk(Protocol):
 
 
 @runtime_checkable
+class Pipelined(Protocol):
+    """The driver deletes a payload and reserves the next one in one round trip."""
+
+    def delete_and_reserve(
+        self, reservation: Reservation, queues: Sequence[str]
+    ) -> tuple[Settled, Reservation | None]:
+        """Do what ``delete(reservation)`` does, and then, whatever became of it, what ``reserve(queues)`` does."""
+
+
+@runtime_checkable
 class Locking(Protocol):
     """The driver stores a payload and takes its lock in one step."""
 

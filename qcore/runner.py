@@ -80,6 +80,8 @@ class Runner:
         """Take the parts; the App joins them. ``enter`` makes it the one that jobs dispatch to."""
         self.user = UserCode(time_limit)
         """Runs the jobs' code."""
+        self.ahead = settlement.ahead
+        """What was reserved while a job was deleted."""
         self._connection = connection
         self._driver = driver
         self._codec = codec

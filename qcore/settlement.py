@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
+from qcore.ahead import Ahead
 from qcore.driver import NONE, Effects, Extendable, Settled
 from qcore.errors import JobInterrupted, TimeLimitReached
 from qcore.events import JobFailed, JobFailing, JobLost, JobProcessed, JobReleased, JobSkipped
@@ -57,6 +58,8 @@ class Settlement:
         redactor: Redactor,
     ) -> None:
         """Take the parts; without a failed store nothing is kept of failed jobs."""
+        self.ahead = Ahead(driver)
+        """Deletes what succeeded without effects, and may reserve the next job by that."""
         self._driver = driver
         self._follow_ups = follow_ups
         self._failed = failed
@@ -91,7 +94,7 @@ class Settlement:
     def _delete(self, delivery: Delivery, decided: Done | Skipped) -> Outcome:
         effects = self._follow_ups.after_success(delivery)
         if effects is NONE:
-            settled = self._driver.delete(delivery.reservation)
+            settled = self.ahead.delete(delivery.reservation)
         else:
             settled = self._driver.delete(delivery.reservation, effects=effects)
             if settled not in _REFUSED:

@@ -44,10 +44,9 @@ TAKE_LOCK = Script(
     START, KEYS, LOCKS.partition("local function push")[0], "return take(ARGV[3], ARGV[4], ARGV[5], ARGV[6])"
 )
 
-RESERVE = Script(
-    START,
-    """
-local lease, rid, next_due = tonumber(ARGV[3]), ARGV[4], nil
+# Needs the lease and the id of the call as the third and fourth argument; the names of the queues are the last ones.
+_TAKE = """
+local lease, rid = tonumber(ARGV[3]), ARGV[4]
 local function head_of(q, part)
   local head = call('ZRANGE', q .. part, 0, 0, 'WITHSCORES')
   return head[1], head[1] and tonumber(head[2]), part
@@ -56,51 +55,61 @@ local function is_before(due, member, other_due, other)
   if not other_due or due ~= other_due then return not other_due or due < other_due end
   return tonumber(string.sub(member, 1, 16)) < tonumber(string.sub(other, 1, 16))
 end
-local function taken(index, q, id, member)
+local function taken(at, q, id, member)
   local k = P .. 'qcore:job:' .. id
   local j = call('HMGET', k, 'p', 'n', 'a', 'v')
   if not j[1] then  -- somebody else's work, or its hash was removed: what is left of it is the payload
     j[1], j[2] = member or id, number()
     id = 'unknown-' .. j[2]
     k = P .. 'qcore:job:' .. id
-    call('HSET', k, 'q', ARGV[index], 'p', j[1], 'n', j[2])
+    call('HSET', k, 'q', ARGV[at], 'p', j[1], 'n', j[2])
   end
   local token, attempts = number(), (tonumber(j[3]) or 0) + 1
   call('HSET', k, 'a', attempts, 't', token, 'r', rid)
   call('ZADD', q .. ':reserved', whole(math.ceil((now + lease) / 1000)), j[2] .. ':' .. id)
-  return {id, j[1], attempts, token, j[4] or '', index - 5}
+  return {at, id, j[1], attempts, token, j[4] or ''}
 end
-if again then
-  for index = 5, #ARGV do
-    local q = P .. 'queues:' .. ARGV[index]
+local function taken_before(queues)
+  for at = queues, #ARGV do
+    local q = P .. 'queues:' .. ARGV[at]
     for _, member in ipairs(call('ZREVRANGE', q .. ':reserved', 0, 999)) do
       local id = string.sub(member, 18)
       local j = call('HMGET', P .. 'qcore:job:' .. id, 'r', 'p', 'a', 't', 'v')
-      if j[1] == rid then return {id, j[2], tonumber(j[3]), j[4], j[5] or '', index - 5} end
+      if j[1] == rid then return {at, id, j[2], tonumber(j[3]), j[4], j[5] or ''} end
     end
   end
 end
-for index = 5, #ARGV do
-  local q = P .. 'queues:' .. ARGV[index]
-  local first, due, part = head_of(q, ':delayed')
-  local lost, lost_due = head_of(q, ':reserved')
-  if lost and is_before(lost_due, lost, due, first) then first, due, part = lost, lost_due, ':reserved' end
-  if due and due <= ms then
-    local head = call('LINDEX', q, 0)
-    local j = head and call('HMGET', P .. 'qcore:job:' .. head, 'd', 'n')
-    if not (j and j[1] and is_before(tonumber(j[1]), j[2], due, first)) then
-      call('ZREM', q .. part, first)
-      return taken(index, q, string.sub(first, 18), first)
+local function take_first(queues)
+  local next_due = nil
+  for at = queues, #ARGV do
+    local q = P .. 'queues:' .. ARGV[at]
+    local first, due, part = head_of(q, ':delayed')
+    local lost, lost_due = head_of(q, ':reserved')
+    if lost and is_before(lost_due, lost, due, first) then first, due, part = lost, lost_due, ':reserved' end
+    if due and due <= ms then
+      local head = call('LINDEX', q, 0)
+      local j = head and call('HMGET', P .. 'qcore:job:' .. head, 'd', 'n')
+      if not (j and j[1] and is_before(tonumber(j[1]), j[2], due, first)) then
+        call('ZREM', q .. part, first)
+        return taken(at, q, string.sub(first, 18), first)
+      end
+    elseif due and (not next_due or due < next_due) then
+      next_due = due
     end
-  elseif due and (not next_due or due < next_due) then
-    next_due = due
+    local id = call('LPOP', q)
+    if id then return taken(at, q, id) end
   end
-  local id = call('LPOP', q)
-  if id then return taken(index, q, id) end
+  return next_due and whole(next_due * 1000 - now)
 end
-return next_due and whole(next_due * 1000 - now)
-""",
-)
+local function take(queues)
+  return again and taken_before(queues) or take_first(queues)
+end
+"""
+
+RESERVE_QUEUES = 5
+"""The number of the argument that is the first queue of ``RESERVE``."""
+
+RESERVE = Script(START, _TAKE, f"return take({RESERVE_QUEUES})")
 
 _REMOVE = """
 local job, refused = found(ARGV[3], ARGV[4])
@@ -115,6 +124,30 @@ if call('ZREM', job.q .. ':reserved', job.member) == 0 then call('ZREM', job.q .
 """
 
 DELETE = Script(START, FOUND, _REMOVE, _REMOVED, "return job.newest and 'done' or 'late'")
+
+DELETE_AND_RESERVE_QUEUES = 7
+"""As ``RESERVE_QUEUES``."""
+
+DELETE_AND_RESERVE = Script(
+    START,
+    FOUND,
+    _TAKE,
+    """
+local job, said = found(ARGV[5], ARGV[6])
+if job then
+""",
+    _REMOVED,
+    f"""
+  said = job.newest and 'done' or 'late'
+elseif again and said == 'gone' then
+  said = 'done'
+end
+local next = take({DELETE_AND_RESERVE_QUEUES})
+if type(next) ~= 'table' then return {{said}} end
+next[7] = said
+return next
+""",
+)
 
 DELETE_WITH = Script(
     START,
