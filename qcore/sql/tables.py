@@ -57,7 +57,7 @@ _exact_text = (
 )
 
 # Whatever character set the database has, and whatever engine the server prefers.
-_TABLE = {
+_TABLE: Any = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mariadb_engine": "InnoDB",
