@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from qcore.errors import DriverError, UnsupportedError
 from qcore.sql.connection import Connection
 from qcore.sql.pausing import Pausing
-from qcore.sql.server import Address, on_one_line
-from qcore.sql.trouble import BusyError, LostError, missing_tables, unexpected
+from qcore.sql.server import LOCK_TIMEOUT, Address, on_one_line
+from qcore.sql.trouble import LostError, busy, missing_tables, unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ _SETTINGS = (
     "SET SESSION TRANSACTION READ WRITE",
     # Nothing is cut off or guessed at.
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
-    "SET SESSION innodb_lock_wait_timeout = 10",
+    f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}",
 )
 
 
@@ -88,7 +88,7 @@ class Mysql:
         """Make an error one that a user can act on."""
         code = error.args[0] if error.args and isinstance(error.args[0], int) else None
         if code in _BUSY:
-            return BusyError(f"{self.place}: {on_one_line(error)}")
+            return busy(error, self.place)
         if code in _MISSING and "qcore_" in str(error):
             return missing_tables(self.place)
         if code in _LOST or isinstance(error, OSError):

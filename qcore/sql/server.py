@@ -10,6 +10,9 @@ from qcore.errors import ConfigError, MissingExtraError
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
+LOCK_TIMEOUT = 5
+"""Seconds that a statement waits for the transaction of somebody else; it is tried some times."""
+
 _CONNECT_TIMEOUT = 10
 """Seconds, unless the URL says something else."""
 
