@@ -73,10 +73,10 @@ class Connection:
     def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> int:
         """Run a statement once for each set of inputs, and say how many rows that changed."""
         values = [statement.values(each) for each in inputs]
-        if not values:
-            return 0
-        _, count = self._run(statement.sql, values, many=True)
-        return count
+        if len(values) > 1:
+            _, count = self._run(statement.sql, values, many=True)
+            return count
+        return sum(self._run(statement.sql, each)[1] for each in values)
 
     def say(self, sql: str) -> list[Row]:
         """Run plain SQL without inputs."""
@@ -138,7 +138,7 @@ class Connection:
         """Close it for good; in a forked process leave it alone, since dropping it would close it, too."""
         if self.usable:
             raw, self.raw = self.raw, None
-            with suppress(*self._dialect.errors):  # one that is lost already cannot say goodbye
+            with suppress(*self._errors):  # one that is lost already cannot say goodbye
                 raw.close()
 
     def __del__(self) -> None:

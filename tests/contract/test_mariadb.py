@@ -57,6 +57,8 @@ class TestMariaBatchStore(DatabaseBatchStoreContract):
 
 
 class TestMaria(ServerContract):
+    keeps_nul = True
+
     def kill_connections(self, url: str) -> None:
         other = Database(url)
         connection = other.connection()

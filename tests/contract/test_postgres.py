@@ -54,6 +54,8 @@ class TestPostgresBatchStore(DatabaseBatchStoreContract):
 
 
 class TestPostgres(ServerContract):
+    keeps_nul = False
+
     def kill_connections(self, url: str) -> None:
         other = Database(url)
         other.connection().say(
