@@ -171,6 +171,14 @@ class Database:
         self.dialect.create_all(connection)
         connection.close()
 
+    def empty(self) -> None:
+        """Remove all that is in the tables: jobs, failed jobs, keys and batches."""
+        from qcore.sql.sqlite_text import EMPTYING
+
+        with self.connection().transaction():
+            for statement in EMPTYING:
+                self.connection().say(statement)
+
     def _check(self, connection: Connection) -> None:
         from qcore.sql.sqlite_text import VERSION
 
