@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from benchmarks.measure import Measure, Target, best, seconds
 from benchmarks.memory import body_of
 from benchmarks.noop import app_at, armed, push_all, work_all
-from qcore.sql import ddl
+from qcore.sql import Database
 from qtest.servers import MariaServer, PostgresServer
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def measure(effort: Effort) -> Iterator[Measure]:
 
 def _measure(name: str, server: PostgresServer | MariaServer, effort: Effort, target: Target | None) -> Measure:
     ours, bare = app_at("database", server.fresh()), server.fresh()
+    for url in (ours.connections.database("database").url, bare):
+        Database(url).create_all()
     with closing(ours) as app, armed(app) as limit, closing(_connected(bare)) as connection:
         body = json.dumps(body_of(app)).encode()
         loop = _postgres_loop(connection) if name == "PostgreSQL" else _maria_loop(connection)
@@ -81,10 +83,6 @@ def _connected(url: str) -> Any:  # noqa: ANN401 - of psycopg or of pymysql
         import pymysql
 
         connection = pymysql.connect(**place, database=parts.path[1:], autocommit=True)
-    cursor = connection.cursor()
-    for statement in ddl("postgresql" if parts.scheme.startswith("postgresql") else "mysql").split(";\n"):
-        if statement.strip():
-            cursor.execute(statement)
     return connection
 
 

@@ -72,13 +72,37 @@ def _no_redis() -> str:
     return ""
 
 
+def _postgres(_: Callable[[], Path]) -> Settings:
+    from qtest import database_places as places
+
+    return places.opened(places.PostgresServer)
+
+
+def _no_postgres() -> str:
+    from qtest import database_places as places
+
+    return places.missing(places.PostgresServer)
+
+
+def _mysql(_: Callable[[], Path]) -> Settings:
+    from qtest import database_places as places
+
+    return places.opened(places.MariaServer)
+
+
+def _no_mysql() -> str:
+    from qtest import database_places as places
+
+    return places.missing(places.MariaServer)
+
+
 PLACES: dict[str, Place] = {
     "memory": Place(_memory),
     "sqlite": Place(_sqlite),
     "fakeredis": Place(_fakeredis, _no_fakeredis),
     "redis": Place(_redis, _no_redis),
-    "postgres": Place(None),
-    "mysql": Place(None),
+    "postgres": Place(_postgres, _no_postgres),
+    "mysql": Place(_mysql, _no_mysql),
 }
 
 
