@@ -123,10 +123,10 @@ CALLS: dict[str, Callable[[Scene], object]] = {
     "push with a delay": lambda on: on.driver.push("next", payload("other"), delay=5),
     "bulk": lambda on: on.driver.bulk(pushes("1", "2", "3")),
     "push_locked": lambda on: on.driver.push_locked(LOCKED),
-    "push_locked, refused": lambda on: (on.store.put("key", "job"), on.driver.push_locked(LOCKED)),
+    "push_locked, refused": lambda on: [on.store.add("key", "job"), on.driver.push_locked(LOCKED)],
     "take_lock": lambda on: on.driver.take_lock(Lock("key", "job", 10)),
-    "reserve": lambda on: (on.driver.bulk(pushes("1", "2")), without_tokens(reserved(on.driver))),
-    "reserve a lost one": lambda on: (on.clock.advance(90), without_tokens(reserved(on.driver))),
+    "reserve": lambda on: [on.batches.add(BATCH, ["1", "2"], pushes("1", "2")), without_tokens(reserved(on.driver))],
+    "reserve a lost one": lambda on: without_tokens(on.driver.reserve(["default"], wait=90)),
     "delete": lambda on: on.driver.delete(on.held),
     "delete as failed": lambda on: on.driver.delete(on.held, effects=Effects(failed=FAILED), only_last=True),
     "delete with all that follows": lambda on: on.driver.delete(
@@ -143,10 +143,10 @@ CALLS: dict[str, Callable[[Scene], object]] = {
     "find": lambda on: on.driver.find("job"),
     "put": lambda on: on.store.put("key", "value", ttl=5),
     "add": lambda on: on.store.add("key", "value"),
-    "add, taken": lambda on: (on.store.put("key", "value"), on.store.add("key", "value")),
+    "add, taken": lambda on: [on.store.add("key", "value"), on.store.add("key", "value")],
     "increment": lambda on: on.store.increment("hits", ttl=5),
-    "increment a second time": lambda on: (on.store.increment("hits"), on.store.increment("hits", by=2)),
-    "forget": lambda on: (on.store.put("key", "value"), on.store.forget("key", value="value")),
+    "increment a second time": lambda on: [on.store.increment("hits"), on.store.increment("hits", by=2)],
+    "forget": lambda on: [on.store.add("key", "value"), on.store.forget("key", value="value")],
     "keep a failed job": lambda on: on.failed.add(FAILED),
     "create a batch": lambda on: on.batches.create(new_batch(EVERY, "other")),
     "create a batch, taken": lambda on: on.batches.create(new_batch(EVERY)),
@@ -229,6 +229,7 @@ def test_a_connection_on_which_a_call_was_interrupted_is_never_used_again(
 ) -> None:
     driver.push("default", payload("first"))
     driver.push("default", payload("second"))
+    driver.reserve(["empty"])  # the server knows the script
     interrupted = home.link()
 
     def interrupt(*_: object, **__: object) -> None:
@@ -359,7 +360,8 @@ def test_a_key_of_somebody_else_is_told(driver: RedisDriver, home: RedisHome) ->
 
 
 NAMES = [
-    "a" * 200, "a b", "a\r\nDEL 1", "a\0b", "{x}", "a}b{", "x:delayed", "x:delayed:", "x:reserved", "x:notify", "*", "?[a]",
+    "a" * 200, "a b", "a\r\nDEL 1", "a\0b", "{x}", "a}b{", "x:delayed", "x:delayed:", "x:reserved", "x:notify", "*",
+    "?[a]",
     "../../etc/passwd", "';DROP TABLE jobs;--", "%s%n", "${jndi:x}", "-x", "\u202eabc", "a\u200bb", "e\u0301", "\u00e9",
     "Default", "default", "default ", "tokens", "qcore:tokens", "",
 ]  # fmt: skip
@@ -460,7 +462,7 @@ def test_a_batch_that_others_change_meanwhile_is_counted_anew(home: RedisHome, m
     scene.batches.close(BATCH, 1.0)
     effects, counted = RedisDriver._effects, list[str]()
 
-    def effects_while_another_is_counted(driver: RedisDriver, effects_: Effects) -> Any:
+    def effects_while_another_is_counted(driver: RedisDriver, effects_: Effects) -> list[bytes | str | int]:
         made = effects(driver, effects_)
         if not counted:
             counted.append("b")
@@ -489,6 +491,7 @@ def test_a_million_is_not_moved_when_it_falls_due(driver: RedisDriver, redis_ser
 
     driver.bulk(Push("default", Payload(str(number), b""), 5) for number in range(1000))
     clock.advance(5)
+    driver.reserve(["empty"])  # the server knows the script
     first = commands()
     driver.bulk(Push("default", Payload(f"more {number}", b""), 5) for number in range(3000))
     clock.advance(100)
