@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Any
 
 import uvloop
@@ -38,8 +37,8 @@ def work() -> None:
     Worker(
         functions=[handle],
         redis_settings=_settings,
-        max_jobs=int(os.environ.get("J", "100")),
-        poll_delay=float(os.environ.get("P", "0")),
+        max_jobs=100,
+        poll_delay=0,
         keep_result=0,
         log_results=False,
     ).run()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 from celery import Celery
 
 from benchmarks.peers import tally
 
 _app = Celery("benchmark", broker=tally.url())
-_app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=int(os.environ.get("PM", 100)))
+_app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=100)
 
 
 def _handle(user_id: int, path: str) -> None:  # noqa: ARG001
@@ -28,4 +26,4 @@ def push(jobs: int) -> None:
 def work() -> None:
     """Work."""
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
-    _app.worker_main(["worker", f"--pool={os.environ.get('POOL', 'solo')}", "--concurrency=1", *quiet])
+    _app.worker_main(["worker", "--pool=solo", *quiet])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import dramatiq
@@ -29,5 +28,5 @@ def push(jobs: int) -> None:
 
 def work() -> None:
     """Work."""
-    command = [__name__, "--processes=1", f"--threads={os.environ.get('T', '8')}", "--skip-logging"]
+    command = [__name__, "--processes=1", "--threads=32", "--skip-logging"]
     sys.exit(main(make_argument_parser().parse_args(command)))

@@ -1,9 +1,8 @@
-"""huey: one thread, no results, no periodic jobs. A job that is taken is gone: it is lost when its worker dies."""
+"""huey: two threads, no results, no periodic jobs. A job that is taken is gone: it is lost when its worker dies."""
 
 from __future__ import annotations
 
 import logging
-import os
 
 from huey import RedisHuey
 
@@ -28,4 +27,4 @@ def push(jobs: int) -> None:
 def work() -> None:
     """Work."""
     logging.basicConfig(level=logging.WARNING)
-    _huey.create_consumer(workers=int(os.environ.get("T", "1")), periodic=False).run()
+    _huey.create_consumer(workers=2, periodic=False).run()

@@ -28,9 +28,9 @@ PEERS = {
     "rq": "SimpleWorker",
     "celery": "solo pool, prefetch 100",
     "dramatiq": "32 threads",
-    "huey": "1 thread; loses jobs",
+    "huey": "2 threads; loses jobs",
     "arq": "100 at once, uvloop",
-    "saq": "10 at once, uvloop",
+    "saq": "100 at once, uvloop",
     "taskiq": "streams, 100 at once, uvloop",
 }
 """How each is set; more is said in its program."""

@@ -1,8 +1,7 @@
-"""saq: ten jobs at once; on uvloop."""
+"""saq: a hundred jobs at once; on uvloop."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import uvloop
@@ -32,7 +31,7 @@ def push(jobs: int) -> None:
 async def _work() -> None:
     queue = Queue.from_url(tally.url())
     await queue.connect()
-    await Worker(queue, functions=[handle], concurrency=int(os.environ.get("J", "10"))).start()
+    await Worker(queue, functions=[handle], concurrency=100).start()
 
 
 def work() -> None:

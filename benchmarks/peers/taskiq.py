@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import uvloop
 from taskiq.cli.worker.args import WorkerArgs
 from taskiq.cli.worker.run import run_worker
-from taskiq_redis import ListQueueBroker, RedisStreamBroker
+from taskiq_redis import RedisStreamBroker
 
 from benchmarks.peers import tally
 
-broker = (
-    RedisStreamBroker(tally.url(), consumer_id="0") if os.environ.get("S", "1") == "1" else ListQueueBroker(tally.url())
-)
+broker = RedisStreamBroker(tally.url(), consumer_id="0")
 
 
 async def _handle(user_id: int, path: str) -> None:  # noqa: ARG001
@@ -38,5 +35,5 @@ def push(jobs: int) -> None:
 
 def work() -> None:
     """Work."""
-    options = ["--workers=1", "--no-parse", "--log-level=WARNING", f"--max-async-tasks={os.environ.get('J', '100')}"]
+    options = ["--workers=1", "--no-parse", "--log-level=WARNING", "--max-async-tasks=100"]
     sys.exit(run_worker(WorkerArgs.from_cli([f"{__name__}:broker", *options])))
