@@ -39,7 +39,8 @@ def measure(effort: Effort) -> Iterator[Measure]:
 def _measures(name: str, driver: str, url: str, effort: Effort, beside: str) -> Iterator[Measure]:
     push = _push_to_redis(url) if name == "redis" else _push_to_postgres(url)
     with closing(app_at(driver, url)) as app:
-        app.connection().clear()  # it connects, and makes tables
+        if driver == "database":
+            app.connections.database(driver).create_all()
         work = ("-m", "qcore", "--app", "benchmarks.waking:app", "work", "--quiet", "--memory", "0")
         with (
             _started(url, *work) as worker,
