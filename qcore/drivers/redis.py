@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qcore.batches import after_step
 from qcore.clock import SystemClock
@@ -18,6 +18,7 @@ from qcore.redis.records import (
     lock_arguments,
     micros,
     push_arguments,
+    taken,
     unlock_arguments,
 )
 from qcore.redis.script import call_id
@@ -101,11 +102,11 @@ class RedisDriver:
         found = self.home.run(scripts.RESERVE, self._lease, call_id(), *places, now=stamp(self._clock))
         if found is None:
             return None
-        if type(found) is bytes:
-            return int(found) / 1_000_000
+        if type(found) is int:
+            return found / 1_000_000
         if (waiter := getattr(self._local, "waiter", None)) is not None:
             waiter.stop()
-        return _reservation(queues, found, scripts.RESERVE_QUEUES)
+        return taken(found, queues, scripts.RESERVE_QUEUES)
 
     def _wait_and_take(
         self, queues: Sequence[str], places: tuple[bytes, ...], wait: float, due_in: float | None
@@ -145,14 +146,12 @@ class RedisDriver:
             said = self.home.run(scripts.DELETE_WITH, *head, *self._effects(effects), now=stamp(self._clock))
         return _SETTLED[said]
 
-    def delete_and_reserve(
-        self, reservation: Reservation, queues: Sequence[str]
-    ) -> tuple[Settled, Reservation | None]:
+    def delete_and_reserve(self, reservation: Reservation, queues: Sequence[str]) -> tuple[Settled, Reservation | None]:
         """Remove a payload wherever it is, and take the first due one, in one step."""
         head = (self._lease, call_id(), reservation.payload.id.encode(), reservation.token)
         found = self.home.run(scripts.DELETE_AND_RESERVE, *head, *self._written(queues), now=stamp(self._clock))
-        settled = _SETTLED[found.pop()]
-        return settled, _reservation(queues, found, scripts.DELETE_AND_RESERVE_QUEUES) if found else None
+        settled, _, record = found.partition(b" ")
+        return _SETTLED[settled], taken(record, queues, scripts.DELETE_AND_RESERVE_QUEUES) if record else None
 
     def _effects(self, effects: Effects) -> list[bytes | str | int]:
         batch = effects.batch
@@ -241,11 +240,3 @@ class RedisDriver:
     def warnings(self) -> list[str]:
         """Say what is wrong with the settings of the server, a sentence each."""
         return self.home.warnings()
-
-
-def _reservation(queues: Sequence[str], found: list[Any], first_queue: int) -> Reservation:
-    """Read what a script took; it tells the queue by the number of its argument."""
-    at, job_id, body, attempts, token, verdict = found
-    return Reservation(
-        queues[at - first_queue], Payload(job_id.decode(), body), int(attempts), int(token), verdict.decode()
-    )

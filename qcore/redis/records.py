@@ -1,17 +1,21 @@
-"""Pushes, locks and failed jobs as scripts take them. What cannot be stored raises here, before anything is sent."""
+"""Pushes, locks and failed jobs as scripts take them, and what was taken as they give it.
+
+What cannot be stored raises here, before anything is sent.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from qcore.clock import milliseconds
+from qcore.driver import Payload, Reservation
 from qcore.errors import DriverError
 from qcore.redis.keys import name, place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from qcore.driver import Lock, Payload, Push, Unlock
+    from qcore.driver import Lock, Push, Unlock
     from qcore.failed import FailedJob
     from qcore.redis.script import Argument
 
@@ -44,6 +48,20 @@ def body_of(payload: Payload) -> bytes:
     if len(payload.body) > LARGEST:
         raise DriverError(f"redis cannot hold a payload of {len(payload.body)} bytes: {LARGEST} are the most it takes")
     return payload.body
+
+
+def taken(record: bytes, queues: Sequence[str], first_queue: int) -> Reservation:
+    """Read what a script took: its queue by the number of the argument, attempts, token, two lengths, and the rest."""
+    at, attempts, token, of_id, of_verdict, rest = record.split(b" ", 5)
+    verdict = int(of_id)
+    body = verdict + int(of_verdict)
+    return Reservation(
+        queues[int(at) - first_queue],
+        Payload(rest[:verdict].decode(), rest[body:]),
+        int(attempts),
+        int(token),
+        rest[verdict:body].decode(),
+    )
 
 
 def push_arguments(push: Push) -> list[Argument]:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Argument = bytes | str | int
 
+_FORMS = 100
+"""Keys and numbers of arguments that a script remembers."""
+
 _calls = count()
 
 
@@ -46,10 +49,19 @@ class Script:
         """Join the parts of the text."""
         self.text = "\n".join(parts)
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        self._heads: dict[tuple[bytes, int], bytes] = {}
+        """What calls by the digest begin with, for each key and number of arguments: they are many, and it is the same."""
 
     def by_digest(self, key: bytes, arguments: Sequence[Argument]) -> bytes:
         """Pack the call of a script that the server knows."""
-        return packed((b"EVALSHA", self.digest, b"1", key, *arguments))
+        form = key, len(arguments)
+        head = self._heads.get(form)
+        if head is None:
+            if len(self._heads) >= _FORMS:
+                self._heads.clear()
+            head = b"*%d\r\n" % (4 + len(arguments)) + _written((b"EVALSHA", self.digest, b"1", key))
+            self._heads[form] = head
+        return head + _written(arguments)
 
     def by_text(self, key: bytes, arguments: Sequence[Argument]) -> bytes:
         """Pack the call that also teaches the server the script."""
@@ -58,7 +70,11 @@ class Script:
 
 def packed(words: Sequence[Argument]) -> bytes:
     """Write a command as the server reads it."""
-    pieces = [b"*%d\r\n" % len(words)]
+    return b"*%d\r\n" % len(words) + _written(words)
+
+
+def _written(words: Sequence[Argument]) -> bytes:
+    pieces = []
     for word in words:
         written = word if type(word) is bytes else str(word).encode()
         pieces.append(b"$%d\r\n%b\r\n" % (len(written), written))

@@ -45,6 +45,7 @@ TAKE_LOCK = Script(
 )
 
 # Needs the lease and the id of the call as the third and fourth argument; the names of the queues are the last ones.
+# What is taken is told in one piece, which a client reads in one step; see ``qcore.redis.records.taken``.
 _TAKE = """
 local lease, rid = tonumber(ARGV[3]), ARGV[4]
 local function head_of(q, part)
@@ -54,6 +55,9 @@ end
 local function is_before(due, member, other_due, other)
   if not other_due or due ~= other_due then return not other_due or due < other_due end
   return tonumber(string.sub(member, 1, 16)) < tonumber(string.sub(other, 1, 16))
+end
+local function record(at, id, body, attempts, token, verdict)
+  return at .. ' ' .. attempts .. ' ' .. token .. ' ' .. #id .. ' ' .. #verdict .. ' ' .. id .. verdict .. body
 end
 local function taken(at, q, id, member)
   local k = P .. 'qcore:job:' .. id
@@ -67,7 +71,7 @@ local function taken(at, q, id, member)
   local token, attempts = number(), (tonumber(j[3]) or 0) + 1
   call('HSET', k, 'a', attempts, 't', token, 'r', rid)
   call('ZADD', q .. ':reserved', whole(math.ceil((now + lease) / 1000)), j[2] .. ':' .. id)
-  return {at, id, j[1], attempts, token, j[4] or ''}
+  return record(at, id, j[1], attempts, token, j[4] or '')
 end
 local function taken_before(queues)
   for at = queues, #ARGV do
@@ -75,7 +79,7 @@ local function taken_before(queues)
     for _, member in ipairs(call('ZREVRANGE', q .. ':reserved', 0, 999)) do
       local id = string.sub(member, 18)
       local j = call('HMGET', P .. 'qcore:job:' .. id, 'r', 'p', 'a', 't', 'v')
-      if j[1] == rid then return {at, id, j[2], tonumber(j[3]), j[4], j[5] or ''} end
+      if j[1] == rid then return record(at, id, j[2], j[3], j[4], j[5] or '') end
     end
   end
 end
@@ -99,7 +103,7 @@ local function take_first(queues)
     local id = call('LPOP', q)
     if id then return taken(at, q, id) end
   end
-  return next_due and whole(next_due * 1000 - now)
+  return next_due and next_due * 1000 - now
 end
 local function take(queues)
   return again and taken_before(queues) or take_first(queues)
@@ -142,10 +146,8 @@ if job then
 elseif again and said == 'gone' then
   said = 'done'
 end
-local next = take({DELETE_AND_RESERVE_QUEUES})
-if type(next) ~= 'table' then return {{said}} end
-next[7] = said
-return next
+local taken = take({DELETE_AND_RESERVE_QUEUES})
+return type(taken) == 'string' and said .. ' ' .. taken or said
 """,
 )
 

@@ -101,7 +101,8 @@ def test_jobs_taken_so_are_told_like_others(app: App) -> None:
 def test_a_worker_that_ends_with_a_job_takes_no_other(app: App, clock: FrozenClock, option: str) -> None:
     for _ in range(3):
         app.push(doing(lambda _: clock.advance(0.3)))
-    worker = app.worker(options=WorkerOptions(**{option: {"max_jobs": 2, "max_time": 0.6, "memory": 1}[option]}))
+    options: dict[str, Any] = {option: {"max_jobs": 2, "max_time": 0.6, "memory": 1}[option]}
+    worker = app.worker(options=WorkerOptions(**options))
     answers = iter([0.5, 1.5, 1.5])
     worker._memory = lambda _: next(answers)
 
