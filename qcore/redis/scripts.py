@@ -48,18 +48,14 @@ TAKE_LOCK = Script(
 # What is taken is told in one piece, which a client reads in one step; see ``qcore.redis.records.taken``.
 _TAKE = """
 local lease, rid = tonumber(ARGV[3]), ARGV[4]
-local function head_of(q, part)
-  local head = call('ZRANGE', q .. part, 0, 0, 'WITHSCORES')
-  return head[1], head[1] and tonumber(head[2]), part
-end
 local function is_before(due, member, other_due, other)
-  if not other_due or due ~= other_due then return not other_due or due < other_due end
+  if due ~= other_due then return due < other_due end
   return tonumber(string.sub(member, 1, 16)) < tonumber(string.sub(other, 1, 16))
 end
 local function record(at, id, body, attempts, token, verdict)
   return at .. ' ' .. attempts .. ' ' .. token .. ' ' .. #id .. ' ' .. #verdict .. ' ' .. id .. verdict .. body
 end
-local function taken(at, q, id, member)
+local function taken(at, reserved, id, member)
   local k = P .. 'qcore:job:' .. id
   local j = call('HMGET', k, 'p', 'n', 'a', 'v')
   if not j[1] then  -- somebody else's work, or its hash was removed: what is left of it is the payload
@@ -70,7 +66,7 @@ local function taken(at, q, id, member)
   end
   local token, attempts = number(), (tonumber(j[3]) or 0) + 1
   call('HSET', k, 'a', attempts, 't', token, 'r', rid)
-  call('ZADD', q .. ':reserved', whole(math.ceil((now + lease) / 1000)), j[2] .. ':' .. id)
+  call('ZADD', reserved, whole(math.ceil((now + lease) / 1000)), j[2] .. ':' .. id)
   return record(at, id, j[1], attempts, token, j[4] or '')
 end
 local function taken_before(queues)
@@ -87,21 +83,24 @@ local function take_first(queues)
   local next_due = nil
   for at = queues, #ARGV do
     local q = P .. 'queues:' .. ARGV[at]
-    local first, due, part = head_of(q, ':delayed')
-    local lost, lost_due = head_of(q, ':reserved')
-    if lost and is_before(lost_due, lost, due, first) then first, due, part = lost, lost_due, ':reserved' end
+    local part, reserved = q .. ':delayed', q .. ':reserved'
+    local head, lost = call('ZRANGE', part, 0, 0, 'WITHSCORES'), call('ZRANGE', reserved, 0, 0, 'WITHSCORES')
+    local first, due = head[1], head[1] and tonumber(head[2])
+    if lost[1] and not (due and is_before(due, first, tonumber(lost[2]), lost[1])) then
+      first, due, part = lost[1], tonumber(lost[2]), reserved
+    end
     if due and due <= ms then
       local head = call('LINDEX', q, 0)
       local j = head and call('HMGET', P .. 'qcore:job:' .. head, 'd', 'n')
       if not (j and j[1] and is_before(tonumber(j[1]), j[2], due, first)) then
-        call('ZREM', q .. part, first)
-        return taken(at, q, string.sub(first, 18), first)
+        call('ZREM', part, first)
+        return taken(at, reserved, string.sub(first, 18), first)
       end
     elseif due and (not next_due or due < next_due) then
       next_due = due
     end
     local id = call('LPOP', q)
-    if id then return taken(at, q, id) end
+    if id then return taken(at, reserved, id) end
   end
   return next_due and next_due * 1000 - now
 end
