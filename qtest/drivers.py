@@ -72,28 +72,20 @@ def _no_redis() -> str:
     return ""
 
 
-def _postgres(_: Callable[[], Path]) -> Settings:
-    from qtest import database_places as places
+def _on_server(kind: str) -> Place:
+    """Give the place of a database on a server; ``kind`` is the extra that it needs."""
 
-    return places.opened(places.PostgresServer)
+    def opened(_: Callable[[], Path]) -> Settings:
+        from qtest import database_places
 
+        return database_places.opened(kind)
 
-def _no_postgres() -> str:
-    from qtest import database_places as places
+    def missing() -> str:
+        from qtest import database_places
 
-    return places.missing(places.PostgresServer)
+        return database_places.missing(kind)
 
-
-def _mysql(_: Callable[[], Path]) -> Settings:
-    from qtest import database_places as places
-
-    return places.opened(places.MariaServer)
-
-
-def _no_mysql() -> str:
-    from qtest import database_places as places
-
-    return places.missing(places.MariaServer)
+    return Place(opened, missing)
 
 
 PLACES: dict[str, Place] = {
@@ -101,8 +93,8 @@ PLACES: dict[str, Place] = {
     "sqlite": Place(_sqlite),
     "fakeredis": Place(_fakeredis, _no_fakeredis),
     "redis": Place(_redis, _no_redis),
-    "postgres": Place(_postgres, _no_postgres),
-    "mysql": Place(_mysql, _no_mysql),
+    "postgres": _on_server("postgres"),
+    "mysql": _on_server("mysql"),
 }
 
 

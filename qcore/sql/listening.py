@@ -107,3 +107,9 @@ class Ear:
         """Listen no more: who is busy needs no notifications, and NOTIFY would hold up those who push."""
         if self._held is not None:
             self._try_to_listen(())
+
+    def close(self) -> None:
+        """Close the connection; the next wait opens another one."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None

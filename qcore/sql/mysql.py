@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +48,6 @@ class Mysql:
     def __init__(self, url: str) -> None:
         """Take the URL; it is read, and pymysql loaded, with the first connection."""
         self._address = Address(url, "pymysql", "mysql+pymysql")
-        self._local = threading.local()
         self._is_mariadb = False
 
     @property
@@ -152,11 +150,14 @@ class Mysql:
         own: Any = statements
         return home.atomically(lambda runs: _take(runs, own, queues, inputs))
 
+    def close(self, home: Database) -> None:
+        """There is nothing."""
+
     def watch(self, home: Database, queues: Sequence[str], clock: Clock) -> Pausing:  # noqa: ARG002 - as Dialect
         """Look again and again: nobody tells of a push."""
-        pausing: Pausing | None = getattr(self._local, "pausing", None)
+        pausing: Pausing | None = getattr(home.local, "pausing", None)
         if pausing is None:
-            pausing = self._local.pausing = Pausing()
+            pausing = home.local.pausing = Pausing()
         pausing.begin(clock)
         return pausing
 
