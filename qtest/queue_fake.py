@@ -113,7 +113,7 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         self._close()
 
     def _open(self, real: App) -> None:
-        config = _moved(real.config, self._driver, self._own_folder)
+        config = _moved(real.config, self._driver, lambda: self.folder)
         self.app = FakeApp(real, config, self.clock, fake=self._fake, passthrough=self._passthrough)
         self.recorder = Recorder(self.app)
         self.reporter = Reporter(self.app, self.recorder)
@@ -128,8 +128,11 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def _own_folder(self) -> Path:
-        self._folder = Path(tempfile.mkdtemp(prefix="qtest-"))
+    @property
+    def folder(self) -> Path:
+        """A folder of this fake's own, gone when it ends."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="qtest-"))
         return self._folder
 
 
