@@ -70,8 +70,9 @@ def _check_leaks(queue: QueueFake, item: pytest.Item) -> None:
     __tracebackhide__ = True
     from qtest.leaks import leftovers, unseen_failures
 
-    if _chosen(item.config, "qtest_failed_jobs", ("fail", "ignore")) == "fail" and (unseen := unseen_failures(queue)):
-        pytest.fail(unseen, pytrace=False)
+    unseen = [*queue.unseen_before, unseen_failures(queue)]
+    if _chosen(item.config, "qtest_failed_jobs", ("fail", "ignore")) == "fail" and any(unseen):
+        pytest.fail("\n".join(filter(None, unseen)), pytrace=False)
     said = _marked(item).get("leftovers") or _chosen(item.config, "qtest_leftovers", _LEFTOVERS)
     if said != "ignore" and (left := leftovers(queue)):
         if said == "fail":

@@ -22,6 +22,7 @@ from qtest.contexts import Contexts
 from qtest.drivers import check, placed
 from qtest.fake_app import FakeApp
 from qtest.freezing import UserTime, user_now
+from qtest.leaks import unseen_failures
 from qtest.recorder import Recorder
 from qtest.report import Reporter
 from qtest.running import MAX_JOBS
@@ -64,6 +65,8 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         self.clock.due = self.next_due
         self.clock.may_go_back = lambda: not self.recorder.timeline
         self.max_jobs = max_jobs
+        self.unseen_before: list[str] = []
+        """What there is to complain about from before a ``reset``."""
         self._given_app = app
         self._driver = driver
         self._fake = _listed(fake, "fake")
@@ -78,7 +81,12 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         return None if place is None else due
 
     def reset(self) -> None:
-        """Begin anew: nothing is held, no lock is taken, nothing has happened. The clock stays where it is."""
+        """Begin anew: nothing is held, no lock is taken, nothing has happened. The clock stays where it is.
+
+        Jobs that failed, and that the test never looked at, still fail it.
+        """
+        if unseen := unseen_failures(self):
+            self.unseen_before.append(unseen)
         real = self.app.real
         self._close()
         self._open(real)
