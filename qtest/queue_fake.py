@@ -25,6 +25,7 @@ from qtest.freezing import UserTime, user_now
 from qtest.leaks import unseen_failures
 from qtest.recorder import Recorder
 from qtest.report import Reporter
+from qtest.restoring import remembered
 from qtest.running import MAX_JOBS
 from qtest.stepper import Stepper
 
@@ -105,6 +106,7 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         # What is active in this context would be found before the fake.
         self._active = current.active.get()
         real = self._given_app or self._active or current.configured() or App.from_configuration()
+        self._restore = remembered(real)
         self._open(real)
         current.active.set(None)
         if self._user_time is not None:
@@ -116,8 +118,8 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         current.override(None)
         if self._user_time is not None:
             self._user_time.stop()
-        if self._active is not None:
-            current.active.set(self._active)
+        current.active.set(self._active)
+        self._restore()
         self._close()
 
     def _open(self, real: App) -> None:
