@@ -112,9 +112,7 @@ DRIVERS = {
     "database": DriverRow(
         ("url", "retry_after", "synchronous"), _database_driver, _database_batches, _database_failed, _database_store
     ),
-    "redis": DriverRow(
-        ("retry_after", *REDIS_SETTINGS), _redis_driver, _redis_batches, _redis_failed, _redis_store
-    ),
+    "redis": DriverRow(("retry_after", *REDIS_SETTINGS), _redis_driver, _redis_batches, _redis_failed, _redis_store),
     "null": DriverRow((), lambda *_: NullDriver()),
     "sync": DriverRow((), lambda connections, *_: SyncDriver(connections.clock), _sync_batches),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from qcore.closures import Dispatchable, as_job
 from qcore.errors import JobDefinitionError
@@ -13,6 +13,7 @@ from qcore.options import UNSET, JobOptions, Name, checked_name, job_options, sa
 from qcore.queue import Hooks
 from qcore.rate_limits import AsksLimiter, checked_limiter, found
 from qcore.response import current_response
+from qcore.sealing import NEVER_PICKLED
 from qcore.transactions import Later, Transactions, both
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ class Dispatcher:
     def taking(self, items: object) -> Iterator[Any]:  # noqa: ARG002 - a test looks at them
         """Give who dispatches a chain or a batch of these: this one; a test may let some through to another."""
         yield self
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be captured by a closure, before something of it does that says less."""
+        raise TypeError(NEVER_PICKLED)
 
     def connection(self, name: str | None = None) -> Queue:
         """Give the push side of a connection, the default one if none is named."""

@@ -110,9 +110,7 @@ class RedisDriver:
         job_id, body, attempts, token, verdict, index = found
         if (waiter := getattr(self._local, "waiter", None)) is not None:
             waiter.stop()
-        return Reservation(
-            queues[index], Payload(job_id.decode(), body), int(attempts), int(token), verdict.decode()
-        )
+        return Reservation(queues[index], Payload(job_id.decode(), body), int(attempts), int(token), verdict.decode())
 
     def _call_id(self) -> bytes:
         """Name a call, so that its repetition is known."""
@@ -220,7 +218,9 @@ class RedisDriver:
         shown = {}
         for first in range(0, len(rows), 100):
             ids = [row[2] for row in rows[first : first + 100]]
-            shown.update({job_id: (body, attempts) for job_id, body, attempts in self.home.run(look_scripts.BODIES, *ids)})
+            shown.update(
+                {job_id: (body, attempts) for job_id, body, attempts in self.home.run(look_scripts.BODIES, *ids)}
+            )
         return [
             Listed(queue, Payload(job_id.decode(), shown[job_id][0]), state.decode(), int(attempts), due / 1000)
             for due, _, job_id, state in rows

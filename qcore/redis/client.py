@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
-_EXAMPLE = "write redis://HOST:6379/0, rediss:// for TLS, unix:///PATH, or redis+sentinel://HOST:26379,HOST:26379/NAME/0"
+_EXAMPLE = (
+    "write redis://HOST:6379/0, rediss:// for TLS, unix:///PATH, or redis+sentinel://HOST:26379,HOST:26379/NAME/0"
+)
 
 ANSWER_WITHIN = 5.0
 """Seconds in which a server has to answer, unless the settings say otherwise."""
@@ -167,4 +169,6 @@ def _sentinel(url: str, options: dict[str, Any]) -> Any:  # noqa: ANN401 - a cli
     sentinel = Sentinel(
         _hosts(hosts, url, 26379), socket_timeout=ANSWER_WITHIN, sentinel_kwargs={**tls, **only_tls, "protocol": 2}
     )
-    return sentinel.master_for(name, db=int(database or 0), protocol=2, **{"socket_timeout": ANSWER_WITHIN}, **tls, **options)
+    return sentinel.master_for(
+        name, db=int(database or 0), protocol=2, **{"socket_timeout": ANSWER_WITHIN}, **tls, **options
+    )

@@ -40,7 +40,9 @@ return held
 """,
 )
 
-TAKE_LOCK = Script(START, KEYS, LOCKS.partition("local function push")[0], "return take(ARGV[3], ARGV[4], ARGV[5], ARGV[6])")
+TAKE_LOCK = Script(
+    START, KEYS, LOCKS.partition("local function push")[0], "return take(ARGV[3], ARGV[4], ARGV[5], ARGV[6])"
+)
 
 RESERVE = Script(
     START,

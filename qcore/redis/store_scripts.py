@@ -79,9 +79,7 @@ FIND_FAILED = Script(START, _SHOW, "return show(ARGV[3])")
 
 FAILED_IDS = Script(START, "return call('ZREVRANGE', P .. 'qcore:failed', 0, -1)")
 
-SHOW_FAILED = Script(
-    START, _SHOW, "local rows = {} for at = 3, #ARGV do rows[at - 2] = show(ARGV[at]) end return rows"
-)
+SHOW_FAILED = Script(START, _SHOW, "local rows = {} for at = 3, #ARGV do rows[at - 2] = show(ARGV[at]) end return rows")
 
 FORGET_FAILED = Script(
     START,

@@ -28,7 +28,10 @@ _WORDS = (
     ("LOADING", "is loading its data: it will be back by itself"),
     ("MASTERDOWN", "is a replica whose primary is down: it will be back by itself"),
     ("BUSY", "is busy with a script of somebody else: it will be back when that ends, or is killed"),
-    ("WRONGTYPE", "holds something of another kind under a key of qcore ({error}): set another prefix for one of the two"),
+    (
+        "WRONGTYPE",
+        "holds something of another kind under a key of qcore ({error}): set another prefix for one of the two",
+    ),
     ("MISCONF", "cannot write to its disk, and so refuses all writes: look at its log; nothing was stored"),
     ("NOREPLICAS", "has too few replicas to take writes: it will be back when they are"),
     ("unknown command", "does not know a command ({error}): qcore needs redis 6.2 or newer"),

@@ -81,10 +81,14 @@ class Postgresql:
             return BusyError(f"{self.place}: {on_one_line(error)}")
         if state in _MISSING and "qcore_" in str(error):
             return missing_tables(self.place)
-        if state.startswith(_LOST) or (not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)):
+        if state.startswith(_LOST) or (
+            not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        ):
             return LostError(f"the connection to the {self.place} was lost: {on_one_line(error)}")
         if state == "22001":
-            return DriverError(f"a name is longer than a column of qcore in the {self.place} takes: {on_one_line(error)}")
+            return DriverError(
+                f"a name is longer than a column of qcore in the {self.place} takes: {on_one_line(error)}"
+            )
         return unexpected(error, self.place)
 
     def exists(self) -> bool:

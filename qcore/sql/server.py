@@ -66,7 +66,9 @@ class Address:
         try:
             module = kind.import_dbapi()
         except ImportError as error:
-            message = f"a {self.url.get_backend_name()} database needs {self._module}: pip install 'qcore-queue[{extra}]'"
+            message = (
+                f"a {self.url.get_backend_name()} database needs {self._module}: pip install 'qcore-queue[{extra}]'"
+            )
             raise MissingExtraError(message) from error
         _, settings = kind(dbapi=module).create_connect_args(self.url)
         return {"connect_timeout": _CONNECT_TIMEOUT, **settings}

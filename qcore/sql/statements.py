@@ -362,4 +362,3 @@ def _held() -> tuple[ColumnElement[bool], ...]:
 
 def _written(text: str) -> ColumnElement[str]:
     return literal_column(f"'{text}'", String)
-

@@ -55,7 +55,12 @@ _exact_text = (
 )
 
 # Whatever character set the database has, and whatever engine the server prefers.
-_TABLE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mariadb_engine": "InnoDB", "mariadb_charset": "utf8mb4"}
+_TABLE = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+}
 
 # SQLite numbers rows by itself only in a column of the very type INTEGER.
 _number = BigInteger().with_variant(Integer, "sqlite")

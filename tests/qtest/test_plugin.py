@@ -323,7 +323,10 @@ def test_tests_run_once_on_each_driver(outer: pytest.Pytester) -> None:
 
 @pytest.mark.parametrize(
     ("place", "said"),
-    [(Place(None), "qcore has no driver for 'away' yet"), (Place(dict, lambda: "install it"), "'away' here: install it")],
+    [
+        (Place(None), "qcore has no driver for 'away' yet"),
+        (Place(dict, lambda: "install it"), "'away' here: install it"),
+    ],
 )
 def test_a_driver_that_is_not_there_skips_or_fails_as_told(
     outer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, place: Place, said: str
