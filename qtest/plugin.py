@@ -165,10 +165,9 @@ def queue_worker(queue_fake: QueueFake) -> QueueWorker:
 @pytest.fixture
 def queue_cli(request: pytest.FixtureRequest, queue_fake: QueueFake) -> QueueCli:
     """Run ``qcore`` in a process of its own, on the queue of this test: ``queue_cli("work", "--once")``."""
-    from qtest.queue_cli import QueueCli
+    from qtest.queue_cli import QueueCli, why_not
 
-    if not queue_fake.app.connection().driver.shared:
-        message = "the queue of this test lives in this process, and queue_cli starts another one"
+    if message := why_not(queue_fake):
         if _marked(request.node).get("drivers") is None and request.config.getoption("--queue-drivers"):
             pytest.skip(message)
         raise pytest.UsageError(

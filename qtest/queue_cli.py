@@ -82,6 +82,17 @@ class QueueCli:
         return told, config
 
 
+def why_not(queue: QueueFake) -> str:
+    """Say why no other process can see the queue of a fake; empty when one can."""
+    if not queue.app.connection().driver.shared:
+        return "the queue of this test lives in this process, and queue_cli starts another one"
+    try:
+        process_app.describe(queue.app.config, app="", root=queue.folder, ahead=0, imports=())
+    except QcoreError as error:
+        return str(error)
+    return ""
+
+
 def _environment(told: Path, config: Path) -> dict[str, str]:
     """Give the environment of this process, without the developer's queue, and with the modules of this one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
