@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     _Select = Callable[[float | None], list[tuple[selectors.SelectorKey, int]]]
 
+    _Timer = tuple[float, int, bool, asyncio.TimerHandle]
+
 logger = logging.getLogger("qcore")
 
 
@@ -49,7 +51,9 @@ class BorrowedLoop:
         self._clock = clock
         self._thread = threading.get_ident()
         self._outside = Outside()
-        self._timers: list[tuple[float, int, bool, asyncio.TimerHandle]] = []
+        self._timers: list[_Timer] = []
+        self._lent: list[asyncio.TimerHandle] = []
+        """Real timers that stand for those of jobs while the loop is not borrowed."""
         self._numbers = itertools.count()
         self._at_work = 0
         self._waits_since: tuple[int, float] = (-1, 0)
@@ -59,8 +63,24 @@ class BorrowedLoop:
         """Look after the timers of jobs inside of the block."""
         self._outside = Outside()
         own = {"time": self._time, "call_at": self._call_at, "run_in_executor": self._run_in_thread}
-        with _set(vars(self.loop), own), _set(vars(self.loop._selector), {"select": self._select}):  # noqa: SLF001
-            yield
+        for each in self._lent:
+            each.cancel()
+        try:
+            with _set(vars(self.loop), own), _set(vars(self.loop._selector), {"select": self._select}):  # noqa: SLF001
+                yield
+        finally:
+            self._lend()
+
+    def _lend(self) -> None:
+        """Let what jobs have left running go on in real time: a test may wait for it."""
+        now = self._clock.monotonic()
+        self._lent = [self.loop.call_later(max(timer[0] - now, 0), self._ring, timer) for timer in self._timers]
+
+    def _ring(self, timer: _Timer) -> None:
+        self._timers.remove(timer)
+        heapq.heapify(self._timers)
+        if not timer[3].cancelled():
+            timer[3]._run()  # noqa: SLF001 - as the loop does with its own
 
     def run(self, awaitable: Awaitable[object], seconds: float | None, context: Context | None) -> object:
         """Run a coroutine to its end, and wait for it in the thread of a worker; see ``AsyncLoop.run``."""
@@ -150,12 +170,12 @@ class BorrowedLoop:
         self._fire(timer)
         return []
 
-    def _next_timer(self) -> tuple[float, int, bool, asyncio.TimerHandle] | None:
+    def _next_timer(self) -> _Timer | None:
         while self._timers and self._timers[0][3].cancelled():
             heapq.heappop(self._timers)
         return self._timers[0] if self._timers else None
 
-    def _patience(self, timer: tuple[float, int, bool, asyncio.TimerHandle], timeout: float | None) -> float:
+    def _patience(self, timer: _Timer, timeout: float | None) -> float:
         """How many real seconds are left for the world outside, and for what others on this loop wait for."""
         when, number, is_limit, _ = timer
         left = when - self._clock.monotonic()
@@ -169,7 +189,7 @@ class BorrowedLoop:
         allowed = max(allowed - (now - self._waits_since[1]), 0)
         return allowed if timeout is None else min(allowed, timeout)
 
-    def _fire(self, timer: tuple[float, int, bool, asyncio.TimerHandle]) -> None:
+    def _fire(self, timer: _Timer) -> None:
         heapq.heappop(self._timers)
         if (left := timer[0] - self._clock.monotonic()) > 0:
             self._clock.pass_by(left)

@@ -264,6 +264,24 @@ async def test_what_a_job_leaves_running_goes_on_with_the_next_one(queue_fake: Q
 
 
 @pytest.mark.asyncio
+async def test_a_test_may_wait_for_what_a_job_left_running(queue_fake: QueueFake) -> None:
+    left: list[asyncio.Task[None]] = []
+
+    async def begin() -> None:
+        left.extend(asyncio.create_task(asyncio.sleep(seconds)) for seconds in (0.01, 3600))  # noqa: TID251
+
+    acts["now"] = begin
+    Act().dispatch()
+    await queue_fake.arun_due()
+    await left[0]
+    acts["now"] = lambda: asyncio.sleep(30)  # noqa: TID251
+    Act().dispatch()
+
+    assert 30 == (await queue_fake.arun_due()).passed
+    left[1].cancel()
+
+
+@pytest.mark.asyncio
 async def test_time_that_the_test_moves_counts_for_the_job(queue_fake: QueueFake) -> None:
     """The job is cancelled at once; the code of the test is none of the job, and goes on."""
     event = asyncio.Event()
