@@ -43,6 +43,7 @@ class Dispatcher:
     """Keeps payloads within their limits."""
     provider: Provider
     """Gives handlers what they ask for by type."""
+    middleware: list[Layer]
 
     def __init__(self) -> None:
         """Begin without routes and hooks."""
@@ -54,12 +55,22 @@ class Dispatcher:
 
     def equip(self, other: Dispatcher) -> None:
         """Give another one what was said to this one; from then on neither hears what is said to the other."""
-        other.hooks.before_push += self.hooks.before_push
-        other.hooks.payload += self.hooks.payload
-        other._routes |= self._routes
-        other.limiters |= self.limiters
-        for source in self._transactions.sources:
-            other.transactions(source)
+        for mine, others in zip(self.said(), other.said(), strict=True):
+            others.extend(mine) if isinstance(others, list) else others.update(mine)
+        self.events.copy_to(other.events)
+
+    def said(self) -> list[Any]:
+        """Everything that was said to this one but listeners: the lists and tables themselves."""
+        return [
+            self.hooks.before_push,
+            self.hooks.payload,
+            self._routes,
+            self.limiters,
+            self._transactions.sources,
+            self.middleware,
+            self.provider.factories,
+            self.provider.handlers,
+        ]
 
     @contextmanager
     def taking(self, items: object) -> Iterator[Any]:  # noqa: ARG002 - a test looks at them
