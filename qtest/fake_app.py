@@ -12,8 +12,10 @@ from qcore.closures import as_job
 from qcore.jobs import Job, Prepared
 from qcore.options import UNSET, JobOptions
 from qcore.pending_batch import PendingBatch
+from qcore.sealing import Keys
 from qcore.transactions import Transactions
 from qtest.matching import Expectation
+from qtest.payload_checks import CheckingJobCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,10 +35,19 @@ class FakeApp(App):
     """Stands for another App while a test runs."""
 
     def __init__(
-        self, real: App, config: Config, clock: FrozenClock, *, fake: Sequence[Wanted], passthrough: Sequence[Wanted]
+        self,
+        real: App,
+        config: Config,
+        clock: FrozenClock,
+        *,
+        fake: Sequence[Wanted],
+        passthrough: Sequence[Wanted],
+        payload_checks: bool,
     ) -> None:
         """Take over the set-up of ``real``; with ``fake`` only those are held, and none of ``passthrough``."""
         super().__init__(config, clock=clock, drivers=real.drivers)
+        if payload_checks:
+            self.job_codec = CheckingJobCodec(self.codec, Keys.made_of(config.keys), self.provider)
         self.real = real
         self.ways: list[tuple[Job, str]] = []
         """Jobs that are being dispatched in another way than to a queue; the recorder looks here."""

@@ -39,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("qtest_leftovers", "what jobs that still wait at the end do: fail, warn, ignore", default="ignore")
     parser.addini("qtest_freeze", "what freezes user code for queue_clock: freezegun, off", default="freezegun")
     parser.addini("qtest_failed_jobs", "what a failed job that was not looked at does: fail, ignore", default="fail")
+    parser.addini("qtest_payload_checks", "compare each job with what comes out of its payload: on, off", default="on")
     parser.addini("qtest_max_jobs", "after so many jobs a run is taken for one that does not end", default="1000")
 
 
@@ -124,7 +125,15 @@ def queue_fake(request: pytest.FixtureRequest, queue_app: object, _queue_driver:
     most = _whole(request.config.getini("qtest_max_jobs"), "qtest_max_jobs")
     held = {name: marked.get(name, ()) for name in ("fake", "passthrough")}
     try:
-        queue = QueueFake(app, _queue_driver, clock, max_jobs=most, follows_freezes=freeze != "off", **held)
+        queue = QueueFake(
+            app,
+            _queue_driver,
+            clock,
+            max_jobs=most,
+            follows_freezes=freeze != "off",
+            payload_checks=_chosen(request.config, "qtest_payload_checks", ("on", "off")) == "on",
+            **held,
+        )
     except (TypeError, ValueError) as error:
         raise pytest.UsageError(f"{request.node.nodeid}: {error}") from None
     with queue:

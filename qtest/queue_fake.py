@@ -52,10 +52,12 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         passthrough: Sequence[Wanted] = (),
         max_jobs: int = MAX_JOBS,
         follows_freezes: bool = True,
+        payload_checks: bool = True,
     ) -> None:
         """Prepare; nothing is changed before it is entered. See ``fake()``.
 
         ``follows_freezes``: go along when user code is frozen with freezegun; without it only the clock itself counts.
+        ``payload_checks``: read each payload again when it is pushed, and complain about what would be lost.
 
         :raises ConfigError: for a driver that does not exist.
         """
@@ -68,6 +70,7 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         self._driver = driver
         self._fake = _listed(fake, "fake")
         self._passthrough = _listed(passthrough, "passthrough")
+        self._payload_checks = payload_checks
         self._folder: Path | None = None
         self._user_time = UserTime(self.clock) if follows_freezes else None
 
@@ -114,7 +117,14 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
 
     def _open(self, real: App) -> None:
         config = _moved(real.config, self._driver, self._own_folder)
-        self.app = FakeApp(real, config, self.clock, fake=self._fake, passthrough=self._passthrough)
+        self.app = FakeApp(
+            real,
+            config,
+            self.clock,
+            fake=self._fake,
+            passthrough=self._passthrough,
+            payload_checks=self._payload_checks,
+        )
         self.recorder = Recorder(self.app)
         self.reporter = Reporter(self.app, self.recorder)
         self.stepper = Stepper(self.app, self.clock, self.recorder)
