@@ -100,7 +100,7 @@ class Contexts(Looking):
 
         A block that raises is rolled back. What waits for a session of its own waits for that.
         """
-        opened, open_now = FakeTransaction(), self.app.open_transactions.opened
+        opened, open_now = FakeTransaction(), self.app.opened
         open_now.append(opened)
         try:
             yield

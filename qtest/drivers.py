@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable  # noqa: TC003 - a NamedTuple reads its annotations
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from qcore.app import App
+from qcore.config import Config
 from qcore.errors import ConfigError, UnsupportedError
 
 _KEPT = ("queue", "retry_after", "after_commit")
@@ -31,6 +34,23 @@ PLACES: dict[str, Place] = {
     "postgres": Place(None),
     "mysql": Place(None),
 }
+
+
+_SHARED_WITH_NOBODY = ("memory", "sync", "null")
+
+
+def app_in_memory() -> App:
+    """Build the App of the project for a test that names none: what it lets through must not reach a real queue.
+
+    Connections that other processes read are in memory; those that run or discard what they are given stay.
+
+    :raises ConfigError: when the project's configuration is wrong.
+    """
+    config = Config.load()
+    outside = {name: its for name, its in config.connections.items() if its["driver"] not in _SHARED_WITH_NOBODY}
+    moved = placed("memory", outside, Path)
+    failed = config.failed if config.failed == "null" else "default"
+    return App(replace(config, connections={**config.connections, **moved}, failed=failed, store="default"))
 
 
 class MissingDriverError(UnsupportedError):

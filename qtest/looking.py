@@ -76,10 +76,10 @@ class Looking:
         :raises ExpectationError: says what it is about.
         """
         job_class, fields, is_instance = expected.named
-        is_known = in_chain or self.app.may_hold(job_class)
-        if not (is_known or any(expected.is_kind(each.job) for each in self.recorder.dispatches)):
+        is_known = in_chain or self.app.may_hold(expected.named)
+        if not (is_known or any(expected.fits(each.job) for each in self.recorder.dispatches)):
             raise ExpectationError(
-                f"{job_class.__qualname__} is not held by this fake, so nothing is known of it: "
+                f"{self.reporter.writer.wanted(expected.wanted)} is not held by this fake, so nothing is known of it: "
                 "name it in fake=[...], or leave it out of passthrough=[...]"
             )
         if is_instance or not fields:

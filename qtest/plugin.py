@@ -83,11 +83,11 @@ def _check_leaks(queue: QueueFake, item: pytest.Item) -> None:
 def queue_app(request: pytest.FixtureRequest) -> App:
     """Give the App whose set-up holds in tests. Override it to give your own, or a function that makes it."""
     from qcore import current
-    from qcore.app import App
+    from qtest.drivers import app_in_memory
 
     spec = request.config.getini("qtest_app")
     if not spec:
-        return current.configured() or App.from_configuration()
+        return current.configured() or app_in_memory()
     from qcore.loading import load_attribute
 
     return _as_app(load_attribute(spec, request.config.rootpath), f"qtest_app = {spec}")

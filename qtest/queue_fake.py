@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore import current
-from qcore.app import App
 from qcore.errors import QcoreError
 from qtest.assertions_batches import BatchAssertions
 from qtest.assertions_chains import ChainAssertions
@@ -19,7 +18,7 @@ from qtest.assertions_pushes import PushAssertions
 from qtest.async_running import AsyncRunning
 from qtest.clock import FrozenClock
 from qtest.contexts import Contexts
-from qtest.drivers import check, placed
+from qtest.drivers import app_in_memory, check, placed
 from qtest.fake_app import FakeApp
 from qtest.freezing import UserTime, user_now
 from qtest.recorder import Recorder
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Self
 
+    from qcore.app import App
     from qcore.config import Config
     from qtest.expecting import Wanted
 
@@ -99,7 +99,7 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
             raise QcoreError(message)
         # What is active in this context would be found before the fake.
         self._active = current.active.get()
-        real = self._given_app or self._active or current.configured() or App.from_configuration()
+        real = self._given_app or self._active or current.configured() or app_in_memory()
         self._open(real)
         current.active.set(None)
         if self._user_time is not None:
@@ -128,11 +128,13 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         self.recorder = Recorder(self.app)
         self.reporter = Reporter(self.app, self.recorder)
         self.stepper = Stepper(self.app, self.clock, self.recorder)
+        self.app.take_over()
         current.override(self.app)
 
     def _close(self) -> None:
         self.recorder.stop()
         self.stepper.close()
+        self.app.give_back()
         self.app.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -165,7 +167,8 @@ def fake(
     ``app`` is the App whose set-up holds (routes, hooks, middleware, listeners); by default the one in force. ``clock``
     is a ``FrozenClock``, or the instant at which a new one stands, by default now. With ``fake=[A, B]`` only these jobs
     are held, with ``passthrough=[C]`` all but these: the others go to the real connections of the App. A chain or a
-    batch is held when one of its jobs is.
+    batch is held as a whole when one of its jobs or callbacks is; what is added to it later goes where it is. The App
+    that is built from the project's configuration for the test has its connections in memory.
 
     :raises ConfigError: for a driver that does not exist.
     :raises QcoreError: when another fake is active already.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from qcore.driver import Payload
+    from qcore.driver import Listed, Payload
     from qcore.jobs import Job
     from qtest.fake_app import FakeApp
 
@@ -42,6 +42,9 @@ _SILENT = (JobPopping, Looping, WorkerIdle)
 """Events of an idle worker: nothing happened."""
 
 _ALL = 1_000_000
+
+_TURNS = ("progress", "failure", "catch", "then", "finally")
+"""The callbacks of one step of a batch, in their order."""
 
 
 class Fate(enum.Enum):
@@ -163,12 +166,21 @@ class Recorder:
             driver = self._app.connection(connection).driver
             if not isinstance(driver, Inspectable):
                 continue
+            found = []
             for count in driver.counts():
                 self.places.setdefault((connection, count.queue))
-                for listed in driver.listed(count.queue, limit=_ALL):
-                    if listed.payload.id not in self._by_id:
-                        delay = max(listed.available_at - self._app.clock.now(), 0) if listed.state == "delayed" else 0
-                        self._add(connection, count.queue, listed.payload, delay)
+                found += [
+                    each for each in driver.listed(count.queue, limit=_ALL) if each.payload.id not in self._by_id
+                ]
+            # Queue by queue they are found, and were pushed in the order of what they are called for.
+            for each in sorted(found, key=self._turn_of) if len(found) > 1 else found:
+                delay = max(each.available_at - self._app.clock.now(), 0) if each.state == "delayed" else 0
+                self._add(connection, each.queue, each.payload, delay)
+
+    def _turn_of(self, listed: Listed) -> int:
+        callback = self._read(listed.payload)[2].get("callback") or {}
+        event = callback.get("event", "")
+        return _TURNS.index(event) if event in _TURNS else len(_TURNS)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, _SILENT):
