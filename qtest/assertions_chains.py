@@ -9,7 +9,7 @@ from qtest.expecting import ExpectationError
 from qtest.looking import Looking
 from qtest.matching import Difference, Expectation, Terms
 from qtest.report import fate_difference
-from qtest.structure import Group, Structures, expected_chain
+from qtest.structure import Group, Structures, expected_chain, jobs_in
 from qtest.times import as_times
 
 if TYPE_CHECKING:
@@ -50,18 +50,18 @@ class ChainAssertions(Looking):
         __tracebackhide__ = True
         return self._look_at_chains(job, Group("chain", ()), times, terms)
 
-    def assert_not_chained(self, job: Wanted) -> None:
-        """Assert that a job is in no chain, neither as the first one nor as a link."""
+    def assert_not_chained(self, job: Wanted, *, exact: bool = False) -> None:
+        """Assert that a job is in no chain, neither as the first one nor as a link; ``Job``: that there is no chain."""
         __tracebackhide__ = True
-        expected = Expectation(job)
+        expected = Expectation(job, Terms.given(exact=exact))
         self.refuse_what_cannot_match(expected, in_chain=True)
         structures = self._structures
         for each in self.recorder.pushes:
             following = structures.links_of(each.body)
-            if following and any(map(expected.fits, _jobs_in([structures.of_job(each.job), *following]))):
+            whole = Group("chain", (structures.of_job(each.job), *following))
+            if following and any(map(expected.fits, jobs_in(whole))):
                 lines = self.reporter.headline("expected in no chain", expected)
-                chain = structures.text(Group("chain", (structures.of_job(each.job), *following)))
-                lines.append(self.reporter.writer.cut(f"  but #{each.number} is {chain}", 80))
+                lines.append(self.reporter.writer.cut(f"  but #{each.number} is {structures.text(whole)}", 80))
                 self.fail([*lines, *self.reporter.table()])
 
     @property
@@ -79,6 +79,8 @@ class ChainAssertions(Looking):
     ) -> list[Pushed]:
         __tracebackhide__ = True
         structures = self._structures
+        for each in jobs_in(rest):
+            self.refuse_what_cannot_match(Expectation(each), in_chain=True)
         expected = Expectation(BatchLink if isinstance(head, Group) else head, Terms.given(**terms))
         # Seen as a whole the first job is link 1; beside its job the chain begins with the one that follows it.
         nothing: tuple[object, ...] = () if whole is None else (None,)
@@ -129,10 +131,3 @@ def _with_chain(message: str, chain: str, *, is_whole: bool, cut: Callable[[str,
         ]
         line = "\n".join([said, *below] if is_whole else [head, below[0]])
     return f"{line}{newline}{rest}"
-
-
-def _jobs_in(structures: Sequence[Any]) -> list[Any]:
-    found: list[Any] = []
-    for each in structures:
-        found += _jobs_in(each.items) if isinstance(each, Group) else [each]
-    return found

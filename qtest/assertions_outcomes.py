@@ -175,7 +175,9 @@ class OutcomeAssertions(Looking):
         """Assert that no job holds the lock of a unique one, or keeps others from overlapping."""
         __tracebackhide__ = True
         store = self.app.connections.store
-        held = [each for kind in _LOCKS for each in store.held_below(f"{kind}:")] if isinstance(store, Listing) else []
+        if not isinstance(store, Listing):
+            raise ExpectationError(f"{type(store).__name__} cannot list its keys, so nothing is known of locks there")
+        held = [each for kind in _LOCKS for each in store.held_below(f"{kind}:")]
         if held:
             lines = [f"      {each.key}{self._owner(each.value)}" for each in held]
             self.fail(
@@ -197,6 +199,8 @@ class OutcomeAssertions(Looking):
         :raises ExpectationError: for a word that means no event.
         """
         __tracebackhide__ = True
+        if not (expected or strict):
+            raise ExpectationError('name the events: assert_events("pushed", "processed")')
         wanted = words_of(expected)
         got = [word for each in self.recorder.timeline if (word := word_of(type(each.event)))]
         rest = iter(got)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from qcore.jobs import Job
 from qtest.assertions_outcomes import error_differences
 from qtest.looking import Looking
 from qtest.matching import Expectation, Terms
-from qtest.report import Miss
+from qtest.report import Miss, fate_difference
 from qtest.times import as_times
 from qtest.transaction import FakeTransaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from qcore.jobs import Job
     from qtest.expecting import Wanted
     from qtest.recorder import Pushed
     from qtest.times import Times
@@ -46,14 +46,22 @@ class Contexts(Looking):
         found += self.look(expected, wanted, since=since)
 
     @contextmanager
-    def no_pushes(self) -> Iterator[None]:
-        """Assert that nothing is pushed inside of the block."""
+    def no_pushes(self, job: Wanted = Job, **terms: Any) -> Iterator[None]:
+        """Assert that nothing is pushed inside of the block, or nothing that matches."""
         __tracebackhide__ = True
-        before = self.recorder.pushes
+        expected = Expectation(job, Terms.given(**terms))
+        self.refuse_what_cannot_match(expected)
+        before = {each.number for each in self.recorder.pushes}
         yield
-        pushed = [each for each in self.recorder.pushes if each not in before]
+        pushed = [each for each in self.parted(expected, fate_difference)[0] if each.number not in before]
         if pushed:
-            self.fail(["expected no pushes in this block", *self.reporter.table(pushed)])
+            lines = self.reporter.headline("expected no pushes in this block", expected)
+            self.fail(
+                [
+                    *(lines if expected.wanted is not Job else [lines[0].removesuffix("  Job")]),
+                    *self.reporter.table(pushed),
+                ]
+            )
 
     @contextmanager
     def job_fails(

@@ -113,6 +113,8 @@ class Batched(NamedTuple):
     id: str
     name: str
     connection: str
+    queue: str | None
+    """The queue of all members; None when each goes to its own."""
     members: list[Pushed]
     """What was pushed for it when it was dispatched: a job, or the first one of a chain."""
 
@@ -169,9 +171,7 @@ class Recorder:
             found = []
             for count in driver.counts():
                 self.places.setdefault((connection, count.queue))
-                found += [
-                    each for each in driver.listed(count.queue, limit=_ALL) if each.payload.id not in self._by_id
-                ]
+                found += [each for each in driver.listed(count.queue, limit=_ALL) if each.payload.id not in self._by_id]
             # Queue by queue they are found, and were pushed in the order of what they are called for.
             for each in sorted(found, key=self._turn_of) if len(found) > 1 else found:
                 delay = max(each.available_at - self._app.clock.now(), 0) if each.state == "delayed" else 0
@@ -200,7 +200,7 @@ class Recorder:
         if isinstance(event, BatchDispatched):
             record = event.record
             members = [each for each in self.dispatches if each.body.get("batchId") == record.id]
-            self.batches.append(Batched(record.id, record.name, record.connection, members))
+            self.batches.append(Batched(record.id, record.name, record.connection, record.queue or None, members))
             if links.batch_options(record.options)["progress"]:
                 self._tells_progress.add(record.id)
         self.look_around()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qcore.errors import QcoreError
 from qcore.events import JobEnded
 from qtest.drained import Drained, Livelock, NothingToRunError, error_of, raise_all
+from qtest.terms import check_callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +91,7 @@ class Running:
         """
         __tracebackhide__ = True
         refuse_in_loop("run_until")
+        check_callback(predicate)
         drained = self._run(self._jump, stop=predicate, max_jobs=max_jobs, raises=raises, allow_empty=True)
         if not predicate():
             count = "1 job" if drained.processed == 1 else f"{drained.processed} jobs"

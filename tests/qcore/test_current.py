@@ -165,13 +165,15 @@ def test_while_a_test_has_taken_over_no_real_connection_is_reached(
     assert 0 == durable.connection().size()
 
 
-def test_what_stays_in_this_process_is_let_through(memory_app: Callable[[], App]) -> None:
+@pytest.mark.parametrize("connection", ["memory", "sync", "null"])
+def test_what_stays_in_this_process_is_refused_too(memory_app: Callable[[], App], connection: str) -> None:
+    """Nobody would look for it there: the test asks its own App."""
     other = memory_app()
     current.override(memory_app())
-    other.dispatch(Send())
-    other.dispatch(Send(), connection="null")
 
-    assert 1 == other.connection().size()
+    with pytest.raises(QcoreError, match="would reach a real connection"):
+        other.dispatch(Send(), connection=connection)
+    assert 0 == other.connection().size()
 
 
 def test_the_override_itself_may_be_a_real_app(durable: App) -> None:
