@@ -42,6 +42,8 @@ class Dispatcher:
     """Keeps payloads within their limits."""
     provider: Provider
     """Gives handlers what they ask for by type."""
+    takes_all = False
+    """While it has taken over the process: whether a push to another App is refused although it would stay here."""
 
     def __init__(self) -> None:
         """Begin without routes and hooks."""

@@ -182,7 +182,7 @@ class PendingBatch:
             record = self._record(app, place)
             store = app.batch_store(record.connection)
             queue = app.connection(record.connection)
-            app.hooks.guard()
+            app.hooks.guard(queue.driver)
             items = self._items()
             writer = MemberWriter(app, record, call)
             members = prepared(items, writer)

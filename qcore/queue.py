@@ -47,8 +47,8 @@ class Hooks:
         self.payload: list[Callable[[str, str, dict[str, Any]], dict[str, Any] | None]] = []
         self.has_handler: Callable[[type[Job]], object] = lambda _: None
         """Tells whether jobs of a class have a handler of its own."""
-        self.guard: Callable[[], None] = lambda: None
-        """Refuses pushes when a test has taken over."""
+        self.guard: Callable[[Driver], None] = lambda _: None
+        """Refuses what must not be pushed through a driver now."""
 
 
 class Queue(Holdings):
@@ -212,13 +212,13 @@ class Queue(Holdings):
 
     def push_raw(self, payload: Payload, queue: str | None = None, *, delay: float = 0) -> str:
         """Push a payload as it is, byte for byte."""
-        self._hooks.guard()
+        self._hooks.guard(self.driver)
         self.send([(Push(checked_name(queue or self.default_queue, "queue"), payload, delay), None)])
         return payload.id
 
     def push_again(self, push: Push) -> bool:
         """Push a payload that was pushed before; False when another job holds its lock."""
-        self._hooks.guard()
+        self._hooks.guard(self.driver)
         return bool(self.send([(push, None)]))
 
     def data_of(self, job: Job) -> bytes:
@@ -268,7 +268,7 @@ class Queue(Holdings):
 
     def _drafted(self, job: Job, options: JobOptions, job_id: str | None) -> tuple[str, float, dict[str, Any]] | None:
         """Write a job down: its queue, its delay and its body. None when a hook or the job itself dropped it."""
-        self._hooks.guard()
+        self._hooks.guard(self.driver)
         plan = plan_of(job)
         queue = options.queue or self.default_queue
         if not plan.handles and not self._hooks.has_handler(type(job)):

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 class FakeApp(App):
     """Stands for another App while a test runs."""
 
+    takes_all = True  # nobody would look for a job in another App
+
     def __init__(
         self,
         real: App,
