@@ -81,7 +81,7 @@ def test_an_app_that_is_active_around_a_fake_is_replaced_by_it() -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda queue: queue.assert_not_pushed(like(SendMail, user=7)), r"SendMail has no field user \(did you mean user_id\?\); it has"),
+        (lambda queue: queue.assert_not_pushed(like(SendMail, user=7)), "SendMail has no field user .*user_id"),
         (lambda queue: queue.assert_not_pushed("SendMial"), "did you mean"),
         (lambda queue: queue.assert_not_pushed(like(notify, user=7)), "notify has no field user"),
         (lambda queue: queue.assert_not_pushed(SendMail, quue="mail"), "quue is nothing that a push has"),
