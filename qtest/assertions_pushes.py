@@ -115,8 +115,10 @@ class PushAssertions(Looking):
         if not jobs:
             raise ExpectationError("name the jobs whose order it is: assert_pushed_in_order(First, Second)")
         pushes, found = self.recorder.pushes, list[int]()
-        for expected in map(Expectation, jobs):
+        wanted = [Expectation(each) for each in jobs]
+        for expected in wanted:
             self.refuse_what_cannot_match(expected)
+        for expected in wanted:
             matching = self.parted(expected, fate_difference)[0]
             start = found[-1] + 1 if found else 0
             at = next((index for index in range(start, len(pushes)) if pushes[index] in matching), None)
@@ -146,6 +148,8 @@ class PushAssertions(Looking):
     ) -> list[Pushed]:
         """Assert that a push is delayed: at all, ``by`` so much, or ``until`` an instant."""
         __tracebackhide__ = True
+        if {"delay", "at"} & terms.keys():
+            raise ExpectationError("what assert_delayed() is about is said by= and until=")
         return self.look(
             Expectation(job, Terms.given(delay=by, at=until, **terms)),
             as_times(times),
@@ -155,6 +159,8 @@ class PushAssertions(Looking):
     def assert_immediate(self, job: Wanted, *, times: int | Times | None = None, **terms: Any) -> list[Pushed]:
         """Assert that a push is due at once."""
         __tracebackhide__ = True
+        if {"delay", "at"} & terms.keys():
+            raise ExpectationError("what assert_immediate() is about needs neither delay= nor at=")
         return self.assert_pushed(job, delay=0, times=times, **terms)
 
     # Functions without @job.

@@ -115,6 +115,13 @@ def _hinted(wanted: Any) -> str:  # noqa: ANN401 - the user's mistake
     return shown
 
 
+def no_job(given: object, said: str) -> ExpectationError:
+    """Make the error for something that is to be run and is no job: says what to write instead."""
+    is_class = isinstance(given, type) and issubclass(given, Job)
+    hint = f"{given!r:.80}: make an instance" if is_class else _hinted(given)
+    return ExpectationError(f"{said} takes a job, such as MyJob(7) or my_function.job(7), got {hint}")
+
+
 def closed(coroutine: Any) -> str:  # noqa: ANN401 - it was made by mistake
     """Close a coroutine and give its name: nobody will await it, and nobody needs to hear that."""
     coroutine.close()

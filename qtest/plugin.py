@@ -114,6 +114,7 @@ def _queue_driver(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def queue_fake(request: pytest.FixtureRequest, queue_app: object, _queue_driver: str) -> Iterator[QueueFake]:
     """Hold every job that is dispatched during this test, wherever it comes from; nothing runs until it is asked to."""
+    from qcore.errors import QcoreError
     from qtest import recorder, writing
     from qtest.queue_fake import QueueFake
 
@@ -134,7 +135,7 @@ def queue_fake(request: pytest.FixtureRequest, queue_app: object, _queue_driver:
             payload_checks=_chosen(request.config, "qtest_payload_checks", ("on", "off")) == "on",
             **held,
         )
-    except (TypeError, ValueError) as error:
+    except (QcoreError, TypeError, ValueError) as error:
         raise pytest.UsageError(f"{request.node.nodeid}: {error}") from None
     with queue:
         request.node.stash[_active] = queue
@@ -196,6 +197,8 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
             wrong = f"{', '.join(unknown)} is nothing that it takes" if unknown else "it takes keywords only"
             raise pytest.UsageError(f"{node.nodeid}: @pytest.mark.queue: {wrong}; there are {there_are}")
         said = {**mark.kwargs, **said}
+    if said.get("drivers") in ([], ()):
+        raise pytest.UsageError(f"{node.nodeid}: drivers is empty: name one, or leave it away")
     if "leftovers" in said and said["leftovers"] not in _LEFTOVERS:
         raise pytest.UsageError(
             f"{node.nodeid}: leftovers is one of {', '.join(_LEFTOVERS)}, got {said['leftovers']!r}"
