@@ -6,7 +6,6 @@ import inspect
 import re
 from datetime import datetime
 from fnmatch import fnmatch
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -213,7 +212,7 @@ def test_a_callback_that_gives_a_coroutine_is_refused(queue_fake: QueueFake) -> 
 
     Welcome(1).dispatch()
     with pytest.raises(ExpectationError, match="the callback is async"):
-        queue_fake.assert_pushed(Welcome, partial(check, "more"))
+        queue_fake.assert_pushed(Welcome, lambda each: check(each, "more"))
 
 
 def test_a_driver_that_is_not_there_names_those_that_are() -> None:
