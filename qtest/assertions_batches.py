@@ -64,8 +64,7 @@ class BatchAssertions(Looking):
         __tracebackhide__ = True
         wanted = as_times(count)
         if not wanted.holds(len(self.recorder.batches)):
-            said = _batches(wanted.least) if wanted.least == wanted.most else f"batches {wanted}"
-            self.fail([f"expected {said}", *self._table()])
+            self.fail([f"expected {_range_of(wanted)}", *self._table()])
 
     def assert_nothing_batched(self) -> None:
         """Assert that no batch was dispatched."""
@@ -138,6 +137,14 @@ def _member(structures: Structures, pushed: object) -> Structure:
 
 def _batches(count: int) -> str:
     return "1 batch" if count == 1 else f"{count} batches"
+
+
+def _range_of(times: Times) -> str:
+    if times.most is None:
+        return f"at least {_batches(times.least)}"
+    if times.least == times.most:
+        return _batches(times.least)
+    return f"{times.least} to {_batches(times.most)}" if times.least else f"at most {_batches(times.most)}"
 
 
 def _members(count: int) -> str:

@@ -97,12 +97,13 @@ class ChainAssertions(Looking):
         try:
             return self.look(expected, as_times(times), beyond, said=said, in_chain=True)
         except AssertionError as error:
-            chain = structures.text(whole or rest) if (whole or rest).items else "without a chain"
+            chain = structures.text(whole or rest) if (whole or rest).items else _NO_CHAIN
             lines = _with_chain(str(error), chain, is_whole=whole is not None, cut=self.reporter.writer.cut)
             raise AssertionError(lines) from None
 
 
 _WIDTH = 80
+_NO_CHAIN = "without a chain"
 
 
 def _links(structures: Structures, want: Group, got: Group, *, first: int) -> list[Difference]:
@@ -123,10 +124,11 @@ def _with_chain(message: str, chain: str, *, is_whole: bool, cut: Callable[[str,
     said, _, terms = head.partition("  ")
     if is_whole:
         terms = terms.partition("  ")[2]  # without the first job, which the chain begins with
-    line = f"{said}  {chain}  {terms}".rstrip() if is_whole else f"{head}  with the chain {chain}"
+    with_chain = chain if is_whole or chain == _NO_CHAIN else f"with the chain {chain}"
+    line = f"{said}  {chain}  {terms}".rstrip() if is_whole else f"{head}  {with_chain}"
     if len(line) > _WIDTH:
         below = [
-            cut(f"  {chain}" if is_whole else f"  with the chain {chain}", _WIDTH),
+            cut(f"  {with_chain}", _WIDTH),
             *([f"  {terms}"] * bool(terms)),
         ]
         line = "\n".join([said, *below] if is_whole else [head, below[0]])

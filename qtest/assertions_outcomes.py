@@ -79,7 +79,8 @@ class OutcomeAssertions(Looking):
         if job is not None:
             self._look_at_ends(job, 0, terms, lambda each: self._ended(each, JobFailed, "failed"), "failed")
         elif failures := self.failed():
-            self.fail([*self.reporter.table(failures, "not to fail"), *self.reporter.last_events()])
+            count = "1 job" if len(failures) == 1 else f"{len(failures)} jobs"
+            self.fail([f"{count} failed, expected none", *self.reporter.table(), *self.reporter.last_events()])
 
     def assert_released(
         self, job: Wanted, *, delay: float | timedelta | None = None, times: int | Times | None = None, **terms: Any

@@ -101,13 +101,19 @@ class PushAssertions(Looking):
             fitting.append([pushed.number for pushed in self.parted(each, fate_difference)[0]])
         for at, each in enumerate(expected):
             if not _placed(at, fitting, taken, set()):
-                misses = self.parted(each, fate_difference)[1]
-                self.fail(
-                    self.reporter.nothing_matched(each, [miss for miss in misses if miss.pushed.number not in taken])
-                )
+                self._missing(each, fitting[at], taken)
         if left := [each for each in self.recorder.pushes if each.number not in taken]:
             lines = ["pushed beside what was expected  " + ", ".join(f"#{each.number}" for each in left)]
             self.fail([*lines, *self.reporter.table(), *self.reporter.last_events()])
+
+    def _missing(self, expected: Expectation, fitting: list[int], taken: dict[int, int]) -> NoReturn:
+        __tracebackhide__ = True
+        misses = [miss for miss in self.parted(expected, fate_difference)[1] if miss.pushed.number not in taken]
+        head, *lines = self.reporter.nothing_matched(expected, misses)
+        if fitting:
+            numbers = ", ".join(f"#{number}" for number in fitting)
+            lines.insert(0, f"  but {numbers}, where another one was expected as well")
+        self.fail([head, *lines])
 
     def assert_pushed_in_order(self, *jobs: Wanted, strict: bool = False) -> list[Pushed]:
         """Assert that these jobs were pushed one after the other; with ``strict`` nothing in between."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from qcore.jobs import Job
 from qtest.assertions_outcomes import error_differences
@@ -14,13 +15,55 @@ from qtest.times import as_times
 from qtest.transaction import FakeTransaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from types import TracebackType
 
     from qtest.expecting import Wanted
     from qtest.recorder import Pushed
     from qtest.times import Times
 
     Expected = type[BaseException] | BaseException | None
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Block(Generic[T]):
+    """A block that expects something, once it is entered: the call alone looks at nothing."""
+
+    def __init__(self, name: str, inside: AbstractContextManager[T]) -> None:
+        """Take what happens inside of it."""
+        self.name = name
+        self.is_entered = False
+        self._inside = inside
+
+    def __enter__(self) -> T:
+        """Begin."""
+        self.is_entered = True
+        return self._inside.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Look at what happened."""
+        __tracebackhide__ = True
+        return self._inside.__exit__(kind, error, traceback)
+
+
+def block(function: Callable[P, Iterator[T]]) -> Callable[P, Block[T]]:
+    """Make a method of ``Contexts`` a context, and remember its calls: one without ``with`` would always pass."""
+    make: Any = contextmanager(function)
+
+    @wraps(function)
+    def called(*given: P.args, **named: P.kwargs) -> Block[T]:
+        made = Block(function.__name__, make(*given, **named))
+        contexts: Any = given[0]
+        contexts.recorder.blocks.append(made)
+        return made
+
+    return called
 
 
 class Failure:
@@ -34,7 +77,7 @@ class Failure:
 class Contexts(Looking):
     """Blocks that expect something."""
 
-    @contextmanager
+    @block
     def pushes(self, job: Wanted, *, times: int | Times | None = None, **terms: Any) -> Iterator[list[Pushed]]:
         """Assert that a push inside of the block matches; the list that is given holds them when it is over."""
         __tracebackhide__ = True
@@ -45,7 +88,7 @@ class Contexts(Looking):
         yield found
         found += self.look(expected, wanted, since=since)
 
-    @contextmanager
+    @block
     def no_pushes(self, job: Wanted = Job, **terms: Any) -> Iterator[None]:
         """Assert that nothing is pushed inside of the block, or nothing that matches."""
         __tracebackhide__ = True
@@ -63,7 +106,7 @@ class Contexts(Looking):
                 ]
             )
 
-    @contextmanager
+    @block
     def job_fails(
         self, error: type[BaseException] | BaseException | None = None, *, match: str | None = None
     ) -> Iterator[Failure]:
@@ -102,7 +145,7 @@ class Contexts(Looking):
             lines += self.reporter.miss(miss)
         self.fail([*lines, *self.reporter.table(), *self.reporter.last_events()])
 
-    @contextmanager
+    @block
     def transaction(self, *, commit: bool = True) -> Iterator[None]:
         """Hold what is dispatched ``after_commit`` inside of the block; at its end it is pushed, or rolled back.
 

@@ -9,7 +9,7 @@ from typing import Any
 from qcore.codec import Codec, canonical, fields_of
 from qcore.codec_types import qualified, step_to
 
-_LEAVES = (str, int, float, bool, bytes, type(None))
+LEAVES = (str, int, float, bool, bytes, type(None))
 _codec = Codec(max_bytes=1 << 40, max_depth=200)
 
 
@@ -21,7 +21,7 @@ def loss(given: Any, got: Any, path: str) -> str | None:  # noqa: ANN401 - any v
     kind = type(given)
     if kind is not type(got) and not _is_frozen_date(given, got):
         return f"{path}: {qualified(kind)} would come back as {qualified(type(got))}"
-    if kind in _LEAVES or isinstance(given, Enum):
+    if kind in LEAVES or isinstance(given, Enum):
         return None if given == got or given != given else _another(given, path)  # noqa: PLR0124 - nan
     if kind is dict:
         return _loss_of_dict(given, got, path)

@@ -68,8 +68,10 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 def _check_leaks(queue: QueueFake, item: pytest.Item) -> None:
     __tracebackhide__ = True
-    from qtest.leaks import leftovers, unseen_failures
+    from qtest.leaks import leftovers, unseen_failures, unused_blocks
 
+    if unused := unused_blocks(queue):
+        pytest.fail(unused, pytrace=False)
     if _chosen(item.config, "qtest_failed_jobs", ("fail", "ignore")) == "fail" and (unseen := unseen_failures(queue)):
         pytest.fail(unseen, pytrace=False)
     said = _marked(item).get("leftovers") or _chosen(item.config, "qtest_leftovers", _LEFTOVERS)

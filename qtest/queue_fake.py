@@ -21,6 +21,7 @@ from qtest.contexts import Contexts
 from qtest.drivers import app_in_memory, check, placed
 from qtest.fake_app import FakeApp
 from qtest.freezing import UserTime, user_now
+from qtest.leaks import unused_blocks
 from qtest.recorder import Recorder
 from qtest.report import Reporter
 from qtest.running import MAX_JOBS
@@ -175,6 +176,8 @@ def fake(
     """
     with QueueFake(app, driver, clock, fake=fake, passthrough=passthrough, **options) as queue:
         yield queue
+        if unused := unused_blocks(queue):
+            raise AssertionError(unused)
 
 
 def _start(clock: float | str | datetime | None) -> float | str | datetime:

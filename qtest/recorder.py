@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from qcore.driver import Listed, Payload
     from qcore.jobs import Job
+    from qtest.contexts import Block
     from qtest.fake_app import FakeApp
 
 _SILENT = (JobPopping, Looping, WorkerIdle)
@@ -140,6 +141,8 @@ class Recorder:
         """Everything, also what was not pushed, or run in place."""
         self.batches: list[Batched] = []
         self.timeline: list[Happened] = []
+        self.blocks: list[Block[Any]] = []
+        """The contexts that the test has made; it is to enter them."""
         self.started = app.clock.now()
         self.places: dict[tuple[str, str], None] = {}
         """Connections and queues to which something was pushed, in the order of the first push to each."""

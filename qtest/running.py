@@ -131,8 +131,8 @@ class Running:
         self.recorder.look_around()
         if not (allow_empty or self.recorder.dispatches or self.recorder.places):
             message = (
-                "nothing was pushed, so there is nothing to run: does the code under test dispatch to another App? "
-                "(allow_empty=True, if that is what you mean)"
+                "nothing was pushed, so there is nothing to run:\n"
+                "  does the code under test dispatch at all? (allow_empty=True if it need not)"
             )
             raise NothingToRunError(message)
 
@@ -162,8 +162,8 @@ class Running:
         period = moments[-1] - moments[-2] if len(moments) > 1 else 0
         how = f"every {period:g} s" if period else "again and again at the same instant"
         return Livelock(
-            f"the run did not come to rest after {most} jobs: {name} ran {count} times, {how}; "
-            "give it an end, or raise max_jobs"
+            f"the run did not come to rest after {most} jobs:\n"
+            f"  {name} ran {count} times, {how}; give it an end, or raise max_jobs"
         )
 
 
