@@ -154,9 +154,10 @@ class Batch:
         :raises JobDefinitionError: for something that is no job; nothing of a list is pushed then.
         """
         queue = self._app.connection(self.connection)
-        items = prepared(items_of(members), MemberWriter(self._app, self._record, delivery=running()))
-        for _ in push_members(queue, self._store, self.id, items):
-            pass
+        with current.belonging_to(cast("Any", self._app)):
+            items = prepared(items_of(members), MemberWriter(self._app, self._record, delivery=running()))
+            for _ in push_members(queue, self._store, self.id, items):
+                pass
         self._look_again()
         if queue.after_push is not None:
             queue.after_push()
@@ -196,7 +197,8 @@ class Batch:
         :raises ConfigError: when one of them cannot be pushed; the others are pushed before it is said.
         """
         try:
-            return self._app.failed.retry(self.causes())
+            with current.belonging_to(cast("Any", self._app)):
+                return self._app.failed.retry(self.causes())
         finally:
             self._look_again()
 
