@@ -26,7 +26,7 @@ class Holdings:
         :raises UnsupportedError: when the driver cannot know.
         """
         if not isinstance(self.driver, Sizable):
-            raise self._unable("count its jobs")
+            raise self.unable("count its jobs")
         return self.driver.size(queue or self.default_queue)
 
     def clear(self, queue: str | None = None) -> int:
@@ -35,7 +35,7 @@ class Holdings:
         :raises UnsupportedError: when the driver cannot do that.
         """
         if not isinstance(self.driver, Clearable):
-            raise self._unable("clear a queue")
+            raise self.unable("clear a queue")
         return self.driver.clear(queue or self.default_queue)
 
     def counts(self) -> list[QueueCounts]:
@@ -44,7 +44,7 @@ class Holdings:
         :raises UnsupportedError: when the driver cannot know.
         """
         if not isinstance(self.driver, Inspectable):
-            raise self._unable("show what it holds")
+            raise self.unable("show what it holds")
         return self.driver.counts()
 
     def listed(self, queue: str | None = None, *, limit: int = 100) -> list[Listed]:
@@ -53,8 +53,9 @@ class Holdings:
         :raises UnsupportedError: when the driver cannot know.
         """
         if not isinstance(self.driver, Inspectable):
-            raise self._unable("show what it holds")
+            raise self.unable("show what it holds")
         return self.driver.listed(queue or self.default_queue, limit=limit)
 
-    def _unable(self, what: str) -> UnsupportedError:
+    def unable(self, what: str) -> UnsupportedError:
+        """Say that the driver cannot do something."""
         return UnsupportedError(f"the driver of the connection {self.name!r} cannot {what}")

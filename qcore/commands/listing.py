@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from qcore import links, payload
 from qcore.closures import Closure
-from qcore.commands.terminal import escaped, table
+from qcore.commands.tables import PLAIN, table
+from qcore.commands.terminal import escaped, has_colour, width
 from qcore.errors import PayloadError
 from qcore.function_job import FunctionCall
 from qcore.job_state import state_of
 from qcore.jobs import Job
-from qcore.sql import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from qcore.app import App
+    from qcore.commands.tables import Layout
     from qcore.driver import Payload
     from qcore.queue import Queue
 
@@ -30,10 +33,17 @@ def as_json(entries: Iterable[Mapping[str, object]]) -> None:
         click.echo(json.dumps(entry))
 
 
-def as_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[str] = ()) -> None:
-    """Write an aligned table."""
-    for line in table(headings, rows, right=right):
+def as_table(headings: Sequence[str], rows: Iterable[Sequence[object]], layout: Layout = PLAIN) -> None:
+    """Write an aligned table: as wide as the terminal at most, and with colours where they help; else complete."""
+    if not has_colour(sys.stdout):
+        layout = layout._replace(colours={})
+    for line in table(headings, rows, layout, columns=columns_to_fill()):
         click.echo(line)
+
+
+def columns_to_fill() -> int:
+    """Give the columns of the terminal; 0 when the output goes elsewhere, and nothing is to be cut."""
+    return width() if sys.stdout.isatty() else 0
 
 
 def say(line: str) -> None:
@@ -43,8 +53,14 @@ def say(line: str) -> None:
 
 def place_of(queue: Queue) -> str:
     """Say where a connection keeps its jobs: the absolute path of its file, if it is one."""
-    home = queue.driver.home
-    return f"{queue.name} ({home.path})" if isinstance(home, Database) else queue.name
+    path = file_of(queue.driver.home)
+    return queue.name if path is None else f"{queue.name} ({path})"
+
+
+def file_of(home: object) -> Path | None:
+    """Give the file in which payloads and keys live; None when they live elsewhere."""
+    path = getattr(home, "path", None)
+    return path if isinstance(path, Path) else None
 
 
 def job_name(app: App, at_rest: Payload) -> str:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from qcore.commands.listing import say
+from qcore.commands.listing import file_of, say
 from qcore.commands.terminal import local, moment_text
 from qcore.commands.values import QUEUES, SECONDS
-from qcore.sql import Database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,9 +74,9 @@ def app_that_is_heard(project: Project, *, as_json: bool) -> App:
     """
     app = project.app()
     app.signals.require_shared()
-    home = app.connections.store.home
-    if not as_json and sys.stdout.isatty() and isinstance(home, Database):
-        say(f"Store {home.path}")
+    path = file_of(app.connections.store.home)
+    if not as_json and sys.stdout.isatty() and path is not None:
+        say(f"Store {path}")
     return app
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 
+from qcore.commands.listing import place_of
 from qcore.commands.project import Project, pass_project
 from qcore.commands.terminal import escaped
 from qcore.commands.values import BACKOFF, COUNT, NUMBER, QUEUES, SECONDS, largest
@@ -17,7 +18,6 @@ from qcore.commands.work_options import check_leases, worker_options
 from qcore.commands.work_output import Printer, Warnings, listen, style_for
 from qcore.limits import StopReason
 from qcore.loading import load_jobs
-from qcore.sql import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -137,10 +137,8 @@ def _greet(app: App, queue: Queue, options: WorkerOptions) -> None:
         )
         click.echo(f"warning: {what}", err=True)
     if sys.stderr.isatty():
-        home = queue.driver.home
-        place = f" ({home.path})" if isinstance(home, Database) else ""
         names = ", ".join(options.queues)
-        click.echo(escaped(f"Processing jobs from the [{names}] queues on {queue.name}{place}."), err=True)
+        click.echo(escaped(f"Processing jobs from the [{names}] queues on {place_of(queue)}."), err=True)
 
 
 def _run_one(worker: Worker) -> tuple[bool, int]:
