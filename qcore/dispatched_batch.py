@@ -11,6 +11,7 @@ from qcore.batches import State
 from qcore.delivery import running
 from qcore.errors import ConfigError, UnsupportedError
 from qcore.events import BatchCancelled
+from qcore.holdings import is_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -336,8 +337,5 @@ class Batches:
             yield self.store(connection)
         for name in self._names if connection is None else ():
             store = self._store_of(name)
-            if store is None:
-                continue
-            path = getattr(store.home, "path", None)
-            if path is None or path.exists():
+            if store is not None and is_there(store.home):
                 yield store

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from qcore.driver import Clearable, Inspectable, Sizable
 from qcore.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from qcore.driver import Driver, Listed, QueueCounts
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A home that people can find: a file, or a server."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, without secrets."""
+
+    def exists(self) -> bool:
+        """Tell whether there may be something to look into; looking may make it."""
+
+
+def is_there(home: object) -> bool:
+    """Tell whether a home can be looked into without making it."""
+    return not isinstance(home, Placed) or home.exists()
 
 
 class Holdings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +14,7 @@ from qcore.commands.tables import PLAIN, table
 from qcore.commands.terminal import escaped, has_colour, width
 from qcore.errors import PayloadError
 from qcore.function_job import FunctionCall
+from qcore.holdings import Placed
 from qcore.job_state import state_of
 from qcore.jobs import Job
 
@@ -52,15 +52,9 @@ def say(line: str) -> None:
 
 
 def place_of(queue: Queue) -> str:
-    """Say where a connection keeps its jobs: the absolute path of its file, if it is one."""
-    path = file_of(queue.driver.home)
-    return queue.name if path is None else f"{queue.name} ({path})"
-
-
-def file_of(home: object) -> Path | None:
-    """Give the file in which payloads and keys live; None when they live elsewhere."""
-    path = getattr(home, "path", None)
-    return path if isinstance(path, Path) else None
+    """Say where a connection keeps its jobs: the absolute path of its file, or its server, if its home can tell."""
+    home = queue.driver.home
+    return f"{queue.name} ({home.place})" if isinstance(home, Placed) else queue.name
 
 
 def job_name(app: App, at_rest: Payload) -> str:

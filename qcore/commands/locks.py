@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from qcore.commands.listing import as_json as write_json
-from qcore.commands.listing import as_table, file_of, job_name, say
+from qcore.commands.listing import as_table, job_name, say
 from qcore.commands.tables import Layout
 from qcore.commands.terminal import local, span_text
 from qcore.driver import Findable
 from qcore.errors import ConfigError, QcoreError
+from qcore.holdings import is_there
 from qcore.store import Listing
 from qcore.unique_locks import is_pending, owner_id
 
@@ -93,8 +94,7 @@ def _with_owner(app: App, kind: str, held: Held) -> Seen:
 def _found(app: App, connection: str, job_id: str) -> Listed | None:
     try:
         driver = app.connections.driver(connection)
-        path = file_of(driver.home)
-        if not isinstance(driver, Findable) or (path is not None and not path.exists()):
+        if not isinstance(driver, Findable) or not is_there(driver.home):
             return None  # looking into a database would make it
         return driver.find(job_id)
     except QcoreError:  # one that cannot be reached hides no locks

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from qcore.commands.listing import file_of, say
+from qcore.commands.listing import say
 from qcore.commands.terminal import local, moment_text
 from qcore.commands.values import QUEUES, SECONDS
+from qcore.holdings import Placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,9 +75,9 @@ def app_that_is_heard(project: Project, *, as_json: bool) -> App:
     """
     app = project.app()
     app.signals.require_shared()
-    path = file_of(app.connections.store.home)
-    if not as_json and sys.stdout.isatty() and path is not None:
-        say(f"Store {path}")
+    home = app.connections.store.home
+    if not as_json and sys.stdout.isatty() and isinstance(home, Placed):
+        say(f"Store {home.place}")
     return app
 
 
