@@ -150,7 +150,7 @@ class _ForPeople:
                 yield f"    {escaped(line)}"
 
     def _details(self, delivery: Delivery) -> str:
-        where = f"{delivery.id} {escaped(delivery.connection)} {escaped(delivery.queue)}"
+        where = f"{escaped(delivery.id)} {escaped(delivery.connection)} {escaped(delivery.queue)}"
         return f"{where} attempt {delivery.attempts()} {memory_in_use():.0f} MB"
 
 
