@@ -18,6 +18,7 @@ from qtest.matching import Expectation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from qcore.clock import Clock
     from qcore.closures import Dispatchable
     from qcore.config import Config
     from qcore.dispatched_batch import Batch
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from qcore.runner import RunDefaults, Runner
     from qcore.time_limit import TimeLimit
     from qcore.transactions import Transaction
-    from qtest.clock import FrozenClock
     from qtest.expecting import Wanted
 
 
@@ -33,7 +33,7 @@ class FakeApp(App):
     """Stands for another App while a test runs."""
 
     def __init__(
-        self, real: App, config: Config, clock: FrozenClock, *, fake: Sequence[Wanted], passthrough: Sequence[Wanted]
+        self, real: App, config: Config, clock: Clock, *, fake: Sequence[Wanted], passthrough: Sequence[Wanted]
     ) -> None:
         """Take over the set-up of ``real``; with ``fake`` only those are held, and none of ``passthrough``."""
         super().__init__(config, clock=clock, drivers=real.drivers)
