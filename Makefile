@@ -19,6 +19,7 @@ demo: $(VENV)/.runtime ## Run jobs on a real file, from two processes; needs not
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev ## Run all tests and measure what they cover
+	@.ci/install-missing
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(WORKERS) -m 'not packaging'
 	$(BIN)/coverage combine --quiet
@@ -33,6 +34,7 @@ $(VERSIONS:%=test-%): test-%:
 	else echo "SKIPPED: there is no Python $* here, so nothing was tested on it." >&2; fi
 
 test-here: $(VENV)/.dev
+	@.ci/install-missing
 	$(PYTEST) -q -n $(WORKERS) -m 'not packaging'
 
 lint: $(VENV)/.dev ## Check style and formatting

@@ -207,7 +207,7 @@ def test_an_unknown_variable_is_refused(variable: str) -> None:
         ("[connections]\ndatabase = 3", "the connection 'database' is a table"),
         ("[connections.mine]\nqueue = 'x'", "the connection 'mine' is a table that names its driver"),
         ("[connections.mine]\ndriver = 3", "the connection 'mine' is a table that names its driver"),
-        ("[connections.mine]\ndriver = 'kafka'", "'kafka'; there are database, memory, null, sync"),
+        ("[connections.mine]\ndriver = 'kafka'", "'kafka'; there are database, memory, null, redis, sync"),
         (
             "[connections.mine]\ndriver = 'memory'\nurl = 'x'",
             "no setting url; the driver 'memory' takes driver, queue, retry",
@@ -318,7 +318,7 @@ def test_a_sqlite_file_lies_below_the_root(
 
     home = opened(config).connection().driver.home
     assert isinstance(home, Database)
-    assert Path(place.format(root=an_empty_folder)) == home.path
+    assert Path(place.format(root=an_empty_folder)) == Path(home.place)
 
 
 def test_other_addresses_are_taken_as_they_are() -> None:

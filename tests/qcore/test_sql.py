@@ -117,7 +117,7 @@ def test_reserve_uses_the_index_and_never_sorts(database: Database, queues: int)
     statement = database.statements.reserve(queues)
     inputs = [f"queue {name}" if name.startswith("queue") else 1 for name in statement.inputs]
 
-    plan = database.connection()._raw.execute(f"EXPLAIN QUERY PLAN {statement.sql}", inputs).fetchall()
+    plan = database.connection().raw.execute(f"EXPLAIN QUERY PLAN {statement.sql}", inputs).fetchall()
 
     steps = [row[3] for row in plan]
     searches = [step for step in steps if "qcore_jobs_due (queue=? AND available_at<?)" in step]
@@ -129,14 +129,14 @@ def test_reserve_uses_the_index_and_never_sorts(database: Database, queues: int)
 def test_next_due_looks_at_one_entry_of_the_index(database: Database) -> None:
     statement = database.statements.next_due
 
-    plan = database.connection()._raw.execute(f"EXPLAIN QUERY PLAN {statement.sql}", ["default"]).fetchall()
+    plan = database.connection().raw.execute(f"EXPLAIN QUERY PLAN {statement.sql}", ["default"]).fetchall()
 
     assert ["SEARCH qcore_jobs USING COVERING INDEX qcore_jobs_due (queue=?)"] == [row[3] for row in plan]
 
 
 def test_the_file_its_folder_and_its_tables_are_made_on_first_use(database: Database, path: Path) -> None:
     assert not path.parent.exists()
-    assert path == database.path
+    assert str(path) == database.place
 
     assert DatabaseDriver(database, SystemClock()).size("default") == 0
     tables = database.connection().say("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
@@ -146,7 +146,7 @@ def test_the_file_its_folder_and_its_tables_are_made_on_first_use(database: Data
 def test_a_relative_path_is_that_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    assert tmp_path / "queue.sqlite3" == Database("sqlite:///queue.sqlite3").path
+    assert f"{tmp_path}/queue.sqlite3" == Database("sqlite:///queue.sqlite3").place
 
 
 def test_a_file_is_opened_in_wal_mode_with_the_durability_asked_for(path: Path) -> None:
@@ -188,7 +188,7 @@ def test_every_thread_has_a_connection_of_its_own_which_ends_with_it(database: D
 
     def use() -> None:
         connection = database.connection()
-        theirs.append((weakref.ref(connection), connection._raw, connection is database.connection()))
+        theirs.append((weakref.ref(connection), connection.raw, connection is database.connection()))
 
     thread = threading.Thread(target=use)
     thread.start()
@@ -200,7 +200,7 @@ def test_every_thread_has_a_connection_of_its_own_which_ends_with_it(database: D
     with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
         raw.cursor()
     assert mine is database.connection()
-    assert mine._raw is not raw
+    assert mine.raw is not raw
 
 
 def test_a_transaction_takes_the_write_lock_before_it_reads(path: Path) -> None:
@@ -337,13 +337,15 @@ def test_a_database_in_memory_is_refused(url: str) -> None:
 
 
 def test_what_is_no_url_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'sqlite' is no database URL: write sqlite:///FILE"):
+    with pytest.raises(ConfigError, match="'sqlite' is no database URL: write sqlite:///FILE, postgresql://"):
         Database("sqlite").connection()
 
 
-def test_a_dialect_that_is_not_supported_yet_is_refused() -> None:
-    with pytest.raises(UnsupportedError, match="'postgresql' databases are not supported yet: use sqlite:///FILE"):
-        Database("postgresql://localhost/queue")
+def test_a_kind_of_database_that_is_not_supported_is_refused_with_those_that_are() -> None:
+    with pytest.raises(
+        UnsupportedError, match="'oracle' databases are not supported: write sqlite:///FILE, postgresql"
+    ):
+        Database("oracle://localhost/queue")
 
 
 def test_an_unknown_durability_is_refused() -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qcore import App, Config, DriverError, Job, WorkerOptions, batch, chain
+from qcore import App, DriverError, Job, WorkerOptions, batch, chain
 from qcore.driver import pending
 from qcore.events import Event, JobEnded, JobQueued
 from qcore.failed_jobs import Retried
+from tests.backends import apart
 from tests.qcore.unique_jobs import Early, Import, Other, Report, debounced, done, during, fail, locks, names, skipped
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from qcore.worker import Stopped
     from qtest.clock import FrozenClock
+    from tests.backends import Backend
 
     Work = Callable[..., Stopped]
 
@@ -31,12 +33,11 @@ def _nothing_done() -> None:
     during.clear()
 
 
-@pytest.fixture(params=["memory", "sqlite", "memory, locks apart", "sqlite, locks apart"])
-def app(request: pytest.FixtureRequest, tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
-    """An App whose locks live beside its queue, or in the other backend."""
-    queue = "memory" if request.param.startswith("memory") else "database"
-    store = {"memory": "database", "database": "memory"}[queue] if request.param.endswith("apart") else "default"
-    app = App(Config(default=queue, store=store, root=tmp_path), clock=clock)
+@pytest.fixture(params=["locks beside", "locks apart"])
+def app(request: pytest.FixtureRequest, backend: Backend, tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
+    """An App whose locks live beside its queue, or in another backend."""
+    store = apart(backend) if request.param == "locks apart" else "default"
+    app = App(backend.config(tmp_path, store=store), clock=clock)
     with app.activate():
         yield app
     app.close()
@@ -124,11 +125,10 @@ def test_links_that_need_the_same_lock_follow_each_other(app: App, work: Work, e
 
 
 def test_links_that_need_the_same_lock_follow_each_other_over_connections(
-    app: App, work: Work, events: list[Event]
+    app: App, backend: Backend, work: Work, events: list[Event]
 ) -> None:
     """A worker of the other connection may be faster than the delete here."""
-    here = app.config.default
-    there = {"memory": "database", "database": "memory"}[here]
+    there = apart(backend)
     during.append(lambda: None)
     chain(Import(), Import().with_options(connection=there), Import()).dispatch()
     work()
@@ -139,10 +139,10 @@ def test_links_that_need_the_same_lock_follow_each_other_over_connections(
 
 
 def test_a_fast_worker_of_another_connection_runs_the_link_that_needs_the_same_lock(
-    app: App, work: Work, events: list[Event]
+    app: App, backend: Backend, work: Work, events: list[Event]
 ) -> None:
     """It is there before the delete of the one before it."""
-    there = {"memory": "database", "database": "memory"}[app.config.default]
+    there = apart(backend)
     run = WorkerOptions(stop_when_empty=True)
     chain(Import(), Import().with_options(connection=there), Other("end")).dispatch()
     end = app.listen(JobQueued, lambda event: app.worker(there, run).run() if event.connection == there else None)
@@ -171,8 +171,8 @@ def test_a_fast_worker_finds_the_lock_free_when_the_link_is_there(
     assert (["a.csv"] * 3, {}, []) == (done, locks(app), skipped(events))
 
 
-def test_a_lock_that_the_link_does_not_need_is_kept_until_the_delete(app: App, work: Work) -> None:
-    there = {"memory": "database", "database": "memory"}[app.config.default]
+def test_a_lock_that_the_link_does_not_need_is_kept_until_the_delete(app: App, backend: Backend, work: Work) -> None:
+    there = apart(backend)
     app.listen(JobQueued, lambda event: done.append(len(locks(app))) if event.connection == there else None)
     chain(Import(), Other("end").with_options(connection=there)).dispatch()
     chain(Import("b.csv"), Import("c.csv").with_options(connection=there)).dispatch()
