@@ -48,7 +48,8 @@ class Writer:
         return _ADDRESS.sub("", self._redactor.text(shown)).replace("\n", "\\n")
 
     def _is_hidden(self, name: str, value: object) -> bool:
-        shown = self._redactor.value({name: value})[name]
+        redacted: Any = self._redactor.value({name: value})
+        shown = redacted[name]
         return type(shown) is str and shown == HIDDEN  # ANY is equal to it, too
 
     def job(self, job: Job, room: int = WIDTH) -> str:
