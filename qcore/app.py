@@ -101,15 +101,6 @@ class App(Dispatcher):
         """
         return cls(Config.load())
 
-    def equip(self, other: Dispatcher) -> None:
-        """Give another App what was said to this one; from then on neither hears what is said to the other."""
-        super().equip(other)
-        if isinstance(other, App):
-            other.middleware += self.middleware
-            other.provider.factories |= self.provider.factories
-            other.provider.handlers |= self.provider.handlers
-            self.events.copy_to(other.events)
-
     def stands_for(self, app: App) -> bool:
         """Tell whether jobs of ``app`` dispatch to this one while it has taken over the process."""
         return app is self

@@ -51,6 +51,17 @@ class Events:
             other._listeners.setdefault(event, []).extend(listeners)
         other._heard_by = {}
 
+    def remember(self) -> Callable[[], None]:
+        """Give a function that lets those listen who listen now, and nobody else."""
+        before = {event: listeners.copy() for event, listeners in self._listeners.items()}
+
+        def restore() -> None:
+            for event, listeners in self._listeners.items():
+                listeners[:] = before.get(event, ())
+            self._heard_by = {}
+
+        return restore
+
     def wants(self, event: type[Event]) -> bool:
         """Tell whether anybody would hear such an event."""
         return bool(self._listeners) and bool(self._all(event))

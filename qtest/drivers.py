@@ -75,13 +75,29 @@ def _no_redis() -> str:
     return ""
 
 
+def _on_server(kind: str) -> Place:
+    """Give the place of a database on a server; ``kind`` is the extra that it needs."""
+
+    def opened(_: Callable[[], Path]) -> Settings:
+        from qtest import database_places
+
+        return database_places.opened(kind)
+
+    def missing() -> str:
+        from qtest import database_places
+
+        return database_places.missing(kind)
+
+    return Place(opened, missing)
+
+
 PLACES: dict[str, Place] = {
     "memory": Place(_memory),
     "sqlite": Place(_sqlite),
     "fakeredis": Place(_fakeredis, _no_fakeredis),
     "redis": Place(_redis, _no_redis),
-    "postgres": Place(None),
-    "mysql": Place(None),
+    "postgres": _on_server("postgres"),
+    "mysql": _on_server("mysql"),
 }
 
 

@@ -22,6 +22,7 @@ from qtest.payload_checks import CheckingJobCodec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from qcore.clock import Clock
     from qcore.closures import Dispatchable
     from qcore.config import Config
     from qcore.dispatched_batch import Batch
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from qcore.runner import RunDefaults, Runner
     from qcore.time_limit import TimeLimit
     from qcore.transactions import Transaction
-    from qtest.clock import FrozenClock
     from qtest.expecting import Named, Wanted
 
 
@@ -43,11 +43,11 @@ class FakeApp(App):
         self,
         real: App,
         config: Config,
-        clock: FrozenClock,
+        clock: Clock,
         *,
         fake: Sequence[Wanted],
         passthrough: Sequence[Wanted],
-        payload_checks: bool,
+        payload_checks: bool = True,
     ) -> None:
         """Take over the set-up of ``real``; with ``fake`` only those are held, and none of ``passthrough``."""
         super().__init__(config, clock=clock, drivers=real.drivers)

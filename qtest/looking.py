@@ -110,4 +110,4 @@ class Looking:
     def fail(self, lines: Iterable[str]) -> NoReturn:
         """Fail the test with that message."""
         __tracebackhide__ = True
-        raise AssertionError("\n".join(lines))
+        raise AssertionError(self.reporter.writer.folded(lines))

@@ -21,9 +21,10 @@ from qtest.contexts import Contexts
 from qtest.drivers import app_in_memory, check, placed
 from qtest.fake_app import FakeApp
 from qtest.freezing import UserTime, user_now
-from qtest.leaks import unused_blocks
+from qtest.leaks import unseen_failures, unused_blocks
 from qtest.recorder import Recorder
 from qtest.report import Reporter
+from qtest.restoring import remembered
 from qtest.running import MAX_JOBS
 from qtest.stepper import Stepper
 
@@ -67,6 +68,8 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         self.clock.due = self.next_due
         self.clock.may_go_back = lambda: not self.recorder.timeline
         self.max_jobs = max_jobs
+        self.unseen_before: list[str] = []
+        """What there is to complain about from before a ``reset``."""
         self._given_app = app
         self._driver = driver
         self._fake = _listed(fake, "fake")
@@ -82,7 +85,12 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         return None if place is None else due
 
     def reset(self) -> None:
-        """Begin anew: nothing is held, no lock is taken, nothing has happened. The clock stays where it is."""
+        """Begin anew: nothing is held, no lock is taken, nothing has happened. The clock stays where it is.
+
+        Jobs that failed, and that the test never looked at, still fail it.
+        """
+        if unseen := unseen_failures(self):
+            self.unseen_before.append(unseen)
         real = self.app.real
         self._close()
         self._open(real)
@@ -101,6 +109,7 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         # What is active in this context would be found before the fake.
         self._active = current.active.get()
         real = self._given_app or self._active or current.configured() or app_in_memory()
+        self._restore = remembered(real)
         self._open(real)
         current.active.set(None)
         if self._user_time is not None:
@@ -112,12 +121,12 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         current.override(None)
         if self._user_time is not None:
             self._user_time.stop()
-        if self._active is not None:
-            current.active.set(self._active)
+        current.active.set(self._active)
+        self._restore()
         self._close()
 
     def _open(self, real: App) -> None:
-        config = _moved(real.config, self._driver, self._own_folder)
+        config = _moved(real.config, self._driver, lambda: self.folder)
         self.app = FakeApp(
             real,
             config,
@@ -141,8 +150,11 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def _own_folder(self) -> Path:
-        self._folder = Path(tempfile.mkdtemp(prefix="qtest-"))
+    @property
+    def folder(self) -> Path:
+        """A folder of this fake's own, gone when it ends."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="qtest-"))
         return self._folder
 
 

@@ -121,10 +121,11 @@ class Reporter:
         writer = self.writer
         numbers = [f"#{each.number}" for each in pushes]
         queues = [writer.cut(self._place(each), 24) for each in pushes]
-        states = [writer.cut(self.state(each), 40) for each in pushes]
-        first, third, fourth = (max(map(len, column)) for column in (numbers, queues, states))
-        room = max(WIDTH - len(_INDENT) - first - 1 - 3 - third - 3 - fourth, _NARROW)
-        jobs = [writer.job(each.job, room) if each.job is not None else writer.cut(each.name, room) for each in pushes]
+        first, third = (max(map(len, column)) for column in (numbers, queues))
+        left = WIDTH - len(_INDENT) - first - 1 - 3 - third - 3
+        states = [writer.cut(self.state(each), min(left - _NARROW, 40)) for each in pushes]
+        room = left - max(map(len, states))
+        jobs = [writer.cut(writer.job(each.job, room) if each.job is not None else each.name, room) for each in pushes]
         second = max(map(len, jobs))
         return [
             f"{_INDENT}{a:<{first}} {b:<{second}}   {c:<{third}}   {d}".rstrip()

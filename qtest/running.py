@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from qcore.errors import QcoreError
 from qcore.events import JobEnded
 from qtest.drained import Drained, Livelock, NothingToRunError, error_of, raise_all
+from qtest.loops import refuse_in_loop
 from qtest.terms import check_callback
 
 if TYPE_CHECKING:
@@ -176,21 +175,3 @@ def _counted(ended: list[Any]) -> dict[str, int]:
 
 def _is_end_of(event: object, name: str) -> bool:
     return isinstance(event, JobEnded) and event.delivery.name == name
-
-
-def refuse_in_loop(name: str) -> None:
-    """Complain inside of a running event loop, whose thread an async job would have to wait for.
-
-    :raises QcoreError: names the form to await.
-    """
-    __tracebackhide__ = True
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    twin = f"arun_{name.removeprefix('run_')}" if name.startswith("run_") else f"a{name}"
-    message = f"{name}() would block the event loop that is running here: write `await queue.{twin}(...)`"
-    raise QcoreError(message)

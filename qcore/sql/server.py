@@ -10,6 +10,9 @@ from qcore.errors import ConfigError, MissingExtraError
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
+LOCK_TIMEOUT = 5
+"""Seconds that a statement waits for the transaction of somebody else; it is tried some times."""
+
 _CONNECT_TIMEOUT = 10
 """Seconds, unless the URL says something else."""
 
@@ -62,11 +65,13 @@ class Address:
 
         :raises MissingExtraError: when it is not installed.
         """
-        kind = self.url.get_dialect()
+        kind: Any = self.url.get_dialect()
         try:
             module = kind.import_dbapi()
         except ImportError as error:
-            message = f"a {self.url.get_backend_name()} database needs {self._module}: pip install 'qcore-queue[{extra}]'"
+            message = (
+                f"a {self.url.get_backend_name()} database needs {self._module}: pip install 'qcore-queue[{extra}]'"
+            )
             raise MissingExtraError(message) from error
         _, settings = kind(dbapi=module).create_connect_args(self.url)
         return {"connect_timeout": _CONNECT_TIMEOUT, **settings}
