@@ -177,6 +177,7 @@ def test_an_option_that_cannot_be_meant_is_refused(name: str, queue_fake: QueueF
         (lambda queue: queue.assert_batched(fetch.job_class.function), "the callback is async"),
         (lambda queue: queue.assert_batched(where=fetch.job_class.function, times=0), "the callback is async"),
         (lambda queue: queue.assert_batched(where="mail", times=0), "the callback is a function"),
+        (lambda queue: queue.assert_batched(fetch, times=0), "expected a list of jobs for the batch"),
         (lambda queue: queue.assert_batched("mail", times=0), "expected a list of jobs for the batch, got 'mail'"),
         (lambda queue: queue.assert_batched(connection="databse", times=0), "did you mean database"),
         (lambda queue: queue.assert_batch_count(-1), "times is a whole number"),
