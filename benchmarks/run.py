@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-ROWS = ("memory", "sqlite", "waiting", "imports", "start", "bulk", "chains", "batches")
+ROWS = ("memory", "sqlite", "postgres", "waiting", "imports", "start", "bulk", "chains", "batches")
 """One module each, with ``measure(effort)``."""
 
 

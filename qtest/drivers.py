@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable  # noqa: TC003 - a NamedTuple reads its annotations
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path  # noqa: TC003 - the same
@@ -72,13 +72,29 @@ def _no_redis() -> str:
     return ""
 
 
+def _on_server(kind: str) -> Place:
+    """Give the place of a database on a server; ``kind`` is the extra that it needs."""
+
+    def opened(_: Callable[[], Path]) -> Settings:
+        from qtest import database_places
+
+        return database_places.opened(kind)
+
+    def missing() -> str:
+        from qtest import database_places
+
+        return database_places.missing(kind)
+
+    return Place(opened, missing)
+
+
 PLACES: dict[str, Place] = {
     "memory": Place(_memory),
     "sqlite": Place(_sqlite),
     "fakeredis": Place(_fakeredis, _no_fakeredis),
     "redis": Place(_redis, _no_redis),
-    "postgres": Place(None),
-    "mysql": Place(None),
+    "postgres": _on_server("postgres"),
+    "mysql": _on_server("mysql"),
 }
 
 
