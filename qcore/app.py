@@ -147,8 +147,8 @@ class App(Dispatcher):
 
     def _guard(self, driver: Driver) -> None:
         """Refuse a push to a real connection while a test has taken over the process."""
-        override = current.overridden()
-        if override is not None and override is not self and driver.shared and not current.let_through.get():
+        override = None if current.let_through.get() else current.overridden()
+        if override is not None and override is not self and (driver.shared or override.takes_all):
             message = (
                 "a test has taken over this process, and this push would reach a real connection: "
                 "push through job.dispatch(), or let the connection through in the test"

@@ -23,6 +23,12 @@ def unseen_failures(queue: QueueFake) -> str:
     return queue.reporter.writer.folded(lines)
 
 
+def unused_blocks(queue: QueueFake) -> str:
+    """Complain about contexts that were never entered, so that they have looked at nothing; empty without any."""
+    names = dict.fromkeys(each.name for each in queue.recorder.blocks if not each.is_entered)
+    return "\n".join(f"{name}() looks at what happens in its block: write `with queue.{name}(...):`" for name in names)
+
+
 def leftovers(queue: QueueFake) -> str:
     """Complain about jobs that were pushed and never run to their end; empty when there are none."""
     left = [each for each in queue.recorder.dispatches if each.fate is Fate.HELD or _waits(queue, each.id)]

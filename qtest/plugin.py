@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("qtest_leftovers", "what jobs that still wait at the end do: fail, warn, ignore", default="ignore")
     parser.addini("qtest_freeze", "what freezes user code for queue_clock: freezegun, off", default="freezegun")
     parser.addini("qtest_failed_jobs", "what a failed job that was not looked at does: fail, ignore", default="fail")
+    parser.addini("qtest_payload_checks", "compare each job with what comes out of its payload: on, off", default="on")
     parser.addini("qtest_max_jobs", "after so many jobs a run is taken for one that does not end", default="1000")
 
 
@@ -68,8 +69,10 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 def _check_leaks(queue: QueueFake, item: pytest.Item) -> None:
     __tracebackhide__ = True
-    from qtest.leaks import leftovers, unseen_failures
+    from qtest.leaks import leftovers, unseen_failures, unused_blocks
 
+    if unused := unused_blocks(queue):
+        pytest.fail(unused, pytrace=False)
     unseen = [*queue.unseen_before, unseen_failures(queue)]
     if _chosen(item.config, "qtest_failed_jobs", ("fail", "ignore")) == "fail" and any(unseen):
         pytest.fail("\n".join(filter(None, unseen)), pytrace=False)
@@ -84,11 +87,11 @@ def _check_leaks(queue: QueueFake, item: pytest.Item) -> None:
 def queue_app(request: pytest.FixtureRequest) -> App:
     """Give the App whose set-up holds in tests. Override it to give your own, or a function that makes it."""
     from qcore import current
-    from qcore.app import App
+    from qtest.drivers import app_in_memory
 
     spec = request.config.getini("qtest_app")
     if not spec:
-        return current.configured() or App.from_configuration()
+        return current.configured() or app_in_memory()
     from qcore.errors import ConfigError
     from qtest.user_app import named_app
 
@@ -120,7 +123,7 @@ def _queue_driver(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def queue_fake(request: pytest.FixtureRequest, queue_app: object, _queue_driver: str) -> Iterator[QueueFake]:
     """Hold every job that is dispatched during this test, wherever it comes from; nothing runs until it is asked to."""
-    from qcore.errors import ConfigError
+    from qcore.errors import QcoreError
     from qtest import recorder, writing
     from qtest.queue_fake import QueueFake
     from qtest.user_app import as_app
@@ -133,8 +136,16 @@ def queue_fake(request: pytest.FixtureRequest, queue_app: object, _queue_driver:
     held = {name: marked.get(name, ()) for name in ("fake", "passthrough")}
     try:
         app = as_app(queue_app, "the fixture queue_app")
-        queue = QueueFake(app, _queue_driver, clock, max_jobs=most, follows_freezes=freeze != "off", **held)
-    except (ConfigError, TypeError, ValueError) as error:
+        queue = QueueFake(
+            app,
+            _queue_driver,
+            clock,
+            max_jobs=most,
+            follows_freezes=freeze != "off",
+            payload_checks=_chosen(request.config, "qtest_payload_checks", ("on", "off")) == "on",
+            **held,
+        )
+    except (QcoreError, TypeError, ValueError) as error:
         raise pytest.UsageError(f"{request.node.nodeid}: {error}") from None
     with queue:
         request.node.stash[_active] = queue
@@ -196,6 +207,8 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
             wrong = f"{', '.join(unknown)} is nothing that it takes" if unknown else "it takes keywords only"
             raise pytest.UsageError(f"{node.nodeid}: @pytest.mark.queue: {wrong}; there are {there_are}")
         said = {**mark.kwargs, **said}
+    if said.get("drivers") in ([], ()):
+        raise pytest.UsageError(f"{node.nodeid}: drivers is empty: name one, or leave it away")
     if "leftovers" in said and said["leftovers"] not in _LEFTOVERS:
         raise pytest.UsageError(
             f"{node.nodeid}: leftovers is one of {', '.join(_LEFTOVERS)}, got {said['leftovers']!r}"

@@ -45,14 +45,15 @@ class Reporter:
 
     def headline(self, said: str, expected: Expectation) -> list[str]:
         """Say what was expected, on one line if it fits."""
-        terms = ", ".join(self._terms(expected))
+        terms = ", ".join(self.terms(expected))
         job = self.writer.wanted(expected.wanted, WIDTH - len(said) - 2)
         line = f"{said}  {job}  {terms}".rstrip()
         if len(line) <= WIDTH or not terms:
             return [line]
         return [f"{said}  {job}", f"  {self.writer.cut(terms, WIDTH - 2)}"]
 
-    def _terms(self, expected: Expectation) -> list[str]:
+    def terms(self, expected: Expectation) -> list[str]:
+        """Say where and when a push is to have gone."""
         queue, connection, delay, at, where, exact = expected.terms
         writer = self.writer
         said = [] if queue is None else [f"on queue {writer.value(getattr(queue, 'value', queue))}"]

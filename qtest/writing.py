@@ -6,7 +6,7 @@ import json
 import re
 from enum import Enum
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from qcore.function_job import FunctionJob
 from qcore.jobs import Job, Prepared
@@ -37,7 +37,7 @@ class Writer:
         if isinstance(value, Text):
             return str(value)
         hidden = value
-        if name and self._redactor.value({name: value}) == {name: HIDDEN}:
+        if name and self._is_hidden(name, value):
             hidden = HIDDEN
         elif isinstance(value, dict | list | tuple):
             hidden = self._redactor.value(value)
@@ -47,6 +47,10 @@ class Writer:
             return json.dumps(self._redactor.text(str(hidden)), ensure_ascii=False)
         shown = repr(hidden)
         return _ADDRESS.sub("", self._redactor.text(shown)).replace("\n", "\\n")
+
+    def _is_hidden(self, name: str, value: object) -> bool:
+        shown = cast("dict[str, object]", self._redactor.value({name: value}))[name]
+        return type(shown) is str and shown == HIDDEN  # ANY is equal to it, too
 
     def job(self, job: Job, room: int = WIDTH) -> str:
         """Write a job as it would be made."""
