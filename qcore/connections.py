@@ -237,7 +237,9 @@ class Connections:
 
     def close(self) -> None:
         """Close what this thread opened; the next use opens it again."""
-        for home in (*self._databases.values(), *self._redis.values()):
+        for database in self._databases.values():
+            database.close()
+        for home in self._redis.values():
             home.close()
 
     def _check(self, name: str, settings: Mapping[str, Any]) -> None:

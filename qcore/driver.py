@@ -191,6 +191,14 @@ class Extendable(Protocol):
 
 
 @runtime_checkable
+class Advising(Protocol):
+    """The driver knows what is wrong with its backend."""
+
+    def warnings(self) -> list[str]:
+        """Say what endangers jobs and can be set right, a sentence each: told when a worker starts."""
+
+
+@runtime_checkable
 class Sizable(Protocol):
     """The driver knows how much it holds."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from random import uniform
 from typing import TYPE_CHECKING, NamedTuple
 
-from qcore.driver import Inspectable
+from qcore.driver import Advising, Inspectable
 from qcore.errors import ConfigError, DriverError
 from qcore.events import (
     JobPopped,
@@ -43,7 +44,7 @@ LOOK_EVERY = 1.0
 """Seconds between two looks at what the store tells all workers: restart, pause, maintenance."""
 
 AFTER_TROUBLE = 1.0
-"""Seconds to wait after the backend could not be asked."""
+"""Seconds to wait after the backend could not be asked, half more or less by chance."""
 
 
 class Stopped(NamedTuple):
@@ -113,6 +114,7 @@ class Worker:
             later it is asked again until it answers.
         """
         self._check()
+        self._advise()
         self._started = self._idle_since = self._look_at = self._clock.monotonic()
         self._watch.start()
         self.found_job = self.has_looked = False
@@ -130,6 +132,10 @@ class Worker:
         if self.options.drain and not isinstance(self._driver, Inspectable):
             message = f"--drain needs a driver that shows what waits; that of {self._connection!r} cannot"
             raise ConfigError(message)
+
+    def _advise(self) -> None:
+        for warning in self._driver.warnings() if isinstance(self._driver, Advising) else ():
+            logger.warning("%s", warning)
 
     def _turn(self) -> StopReason | None:
         """Run a job, or wait for one if the last turn looked and found none; then ask whether to stop."""
@@ -151,7 +157,8 @@ class Worker:
             if not self._in_trouble:
                 logger.warning("%s; trying again until it is back", error)
             self._in_trouble, self.has_looked, self.found_job = True, False, False
-            self._pause(AFTER_TROUBLE)
+            # Not all workers of a backend that was away come back to it in one moment.
+            self._pause(AFTER_TROUBLE * uniform(0.5, 1.5))  # noqa: S311 - nothing secret
             return reason_to_stop(self, self._rows)
         if self._in_trouble and self.has_looked:
             logger.warning("the connection %r is back", self._connection)

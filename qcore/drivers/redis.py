@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from itertools import count
-from os import getpid, urandom
 from typing import TYPE_CHECKING
 
 from qcore.batches import after_step
@@ -14,6 +12,7 @@ from qcore.redis import batch_records, look_scripts, scripts
 from qcore.redis.home import stamp
 from qcore.redis.keys import name, place, queue_of
 from qcore.redis.records import (
+    body_of,
     chunks,
     failed_arguments,
     lock_arguments,
@@ -21,6 +20,7 @@ from qcore.redis.records import (
     push_arguments,
     unlock_arguments,
 )
+from qcore.redis.script import call_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,8 +37,6 @@ _POLL = 0.02
 """Seconds between two looks where a server cannot be waited on."""
 
 _SETTLED = {each.value.encode(): each for each in Settled}
-
-_calls = count()
 
 
 class RedisDriver:
@@ -61,10 +59,8 @@ class RedisDriver:
 
     def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
         """Store a payload, due in ``delay`` seconds."""
-        job_id = name(payload.id, "the id of a job")
-        self.home.run(
-            scripts.PUSH, place(queue), job_id, payload.body, micros(delay) if delay else b"0", now=stamp(self._clock)
-        )
+        arguments = (place(queue), name(payload.id, "the id of a job"), body_of(payload), micros(delay))
+        self.home.run(scripts.PUSH, *arguments, now=stamp(self._clock))
 
     def bulk(self, pushes: Iterable[Push]) -> None:
         """Store all, in order; some hundred in one step."""
@@ -85,7 +81,7 @@ class RedisDriver:
         """Take the first due payload of the first queue that has one."""
         places = self._written(queues)
         found = self._take(queues, places)
-        if type(found) is Reservation:
+        if isinstance(found, Reservation):
             return found
         return None if wait <= 0 else self._wait_and_take(queues, places, wait, found)
 
@@ -102,7 +98,7 @@ class RedisDriver:
         """Reserve; gives in how many seconds something becomes due when nothing is."""
         if not places:
             return None
-        found = self.home.run(scripts.RESERVE, self._lease, self._call_id(), *places, now=stamp(self._clock))
+        found = self.home.run(scripts.RESERVE, self._lease, call_id(), *places, now=stamp(self._clock))
         if found is None:
             return None
         if type(found) is bytes:
@@ -112,22 +108,16 @@ class RedisDriver:
             waiter.stop()
         return Reservation(queues[index], Payload(job_id.decode(), body), int(attempts), int(token), verdict.decode())
 
-    def _call_id(self) -> bytes:
-        """Name a call, so that its repetition is known."""
-        local = self._local
-        if getattr(local, "process", None) != getpid():
-            local.process, local.name = getpid(), urandom(8).hex().encode()
-        return b"%b.%d" % (local.name, next(_calls))
-
     def _wait_and_take(
-        self, queues: Sequence[str], places: tuple[bytes, ...], wait: float, due_in: Reservation | float | None
+        self, queues: Sequence[str], places: tuple[bytes, ...], wait: float, due_in: float | None
     ) -> Reservation | None:
         end = self._clock.monotonic() + wait
         while (left := end - self._clock.monotonic()) > _MOMENT:
-            self._rest(places, left if due_in is None else min(left, due_in))  # type: ignore[type-var]
-            due_in = self._take(queues, places)
-            if type(due_in) is Reservation:
-                return due_in
+            self._rest(places, left if due_in is None else min(left, due_in))
+            found = self._take(queues, places)
+            if isinstance(found, Reservation):
+                return found
+            due_in = found
         return None
 
     def _rest(self, places: tuple[bytes, ...], seconds: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import ResponseError
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 class Link:
     """A connection of redis-py, which it opens, and on which nothing is repeated behind our back.
 
-    After anything but an answer it is closed: a connection on which a call broke off may still hold the answer,
+    After anything but an answer it is closed: a connection on which a call broke off may still get the answer,
     and would give it to the next call.
     """
 
@@ -42,34 +41,42 @@ class Link:
 
         :raises RedisError: when the server refuses it, or was lost.
         """
-        self.send(command)
-        return self.answer()
-
-    def send(self, command: bytes) -> None:
-        """Send a packed command."""
+        # Until the answer is here it is nobody's: it may be cut off between any two lines, as by a time limit.
+        raw, self._raw = self._raw, None
         try:
-            # A list, since redis-py would take bytes for a list of numbers.
+            # A tuple, since redis-py would take bytes for a list of numbers.
+            raw.send_packed_command((command,), check_health=False)
+            answer = raw.read_response()
+        except ResponseError:
+            self._raw = raw
+            raise
+        except BaseException:
+            raw.disconnect()
+            raise
+        self._raw = raw
+        return answer
+
+    def begin(self, command: bytes) -> None:
+        """Send a packed command whose answer is read later."""
+        try:
             self._raw.send_packed_command((command,), check_health=False)
         except BaseException:
             self.close()
             raise
 
-    def answer(self) -> Any:  # noqa: ANN401 - whatever the server answers
-        """Read one answer."""
+    def has_answer(self, seconds: float) -> bool:
+        """Wait up to ``seconds`` for the answer to what was begun; False when it is not there yet."""
         try:
-            return self._raw.read_response()
-        except ResponseError:
-            raise
+            return bool(self._raw.can_read(timeout=seconds))
         except BaseException:
             self.close()
             raise
 
-    def has_answer(self, seconds: float) -> bool:
-        """Wait up to ``seconds`` for an answer; False, and it may be read later, when there is none."""
+    def finish(self) -> None:
+        """Read the answer to what was begun."""
         try:
-            return bool(self._raw.can_read(timeout=seconds))
-        except LostError:
-            self.close()
+            self._raw.read_response()
+        except ResponseError:
             raise
         except BaseException:
             self.close()

@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from itertools import count
+from os import getpid, urandom
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Argument = bytes | str | int
+
+_calls = count()
+
+
+class _Caller(threading.local):
+    """Names this thread of this process."""
+
+    def __init__(self) -> None:
+        self.process = getpid()
+        self.name = urandom(8).hex()
+
+
+_caller = _Caller()
+
+
+def call_id() -> bytes:
+    """Name a call, so that a script can tell its repetition from another call of the same kind."""
+    if _caller.process != getpid():
+        _caller.__init__()  # type: ignore[misc]
+    return b"%b.%d" % (_caller.name.encode(), next(_calls))
 
 
 class Script:
@@ -37,7 +60,6 @@ def packed(words: Sequence[Argument]) -> bytes:
     """Write a command as the server reads it."""
     pieces = [b"*%d\r\n" % len(words)]
     for word in words:
-        if type(word) is not bytes:
-            word = word.encode() if type(word) is str else b"%d" % word  # type: ignore[operator, union-attr]  # noqa: PLW2901
-        pieces.append(b"$%d\r\n%b\r\n" % (len(word), word))  # type: ignore[arg-type]
+        written = word if type(word) is bytes else str(word).encode()
+        pieces.append(b"$%d\r\n%b\r\n" % (len(written), written))
     return b"".join(pieces)
