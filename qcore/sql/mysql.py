@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from qcore.sql.mysql_statements import MysqlStatements
     from qcore.sql.statements import Statements
 
-_OLDEST = {"MySQL": (8, 0, 1), "MariaDB": (10, 6, 0)}
+_OLDEST = {"MySQL": (8, 0, 17), "MariaDB": (10, 6, 0)}
+"""The first that skip locked rows, and that have a collation which compares every character."""
 
 _BUSY = {1205, 1213}
 _MISSING = {1054, 1146}
