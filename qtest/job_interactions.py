@@ -9,10 +9,10 @@ from qcore import current
 from qcore import delivery as deliveries
 from qcore.delivery import Delivery, Tools
 from qcore.driver import Payload, Reservation
-from qcore.errors import QcoreError
 from qcore.jobs import Job
 from qcore.queue import new_id
 from qtest.assertions_outcomes import error_differences
+from qtest.expecting import no_job
 from qtest.matching import in_seconds, seconds_equal
 from qtest.queue_fake import QueueFake
 
@@ -102,8 +102,7 @@ def interactions(job: J, attempts: int = 1) -> Iterator[Interactions[J]]:
     """
     given: Any = job
     if not isinstance(given, Job):
-        message = f"interactions() takes a job, such as MyJob(7) or my_function.job(7), got {given!r:.80}"
-        raise QcoreError(message)
+        raise no_job(given, "interactions()")
     with ExitStack() as stack:
         app = current.overridden() or stack.enter_context(QueueFake()).app
         reservation = Reservation(app.connections.queue(app.config.default), Payload(new_id(), b"{}"), attempts, 1)

@@ -50,7 +50,8 @@ class Connection:
         self.raw = raw
         """None once it is closed."""
         self._dialect = dialect
-        self._errors = (*dialect.errors, OverflowError, UnicodeError)  # the latter two: values no column can hold
+        # The latter two: values no column can hold.
+        self._errors: tuple[type[Exception], ...] = (*dialect.errors, OverflowError, UnicodeError)
         self._process = os.getpid()
         _opened.add(self)
 
@@ -61,21 +62,21 @@ class Connection:
 
     def rows(self, statement: Statement, **inputs: object) -> list[Row]:
         """Run a statement and fetch all that it returns."""
-        rows, _ = self._run(statement.sql, [inputs[name] for name in statement.inputs])
+        rows, _ = self._run(statement.sql, statement.values(inputs))
         return rows
 
     def changed(self, statement: Statement, **inputs: object) -> int:
         """Run a statement and say how many rows it changed."""
-        _, count = self._run(statement.sql, [inputs[name] for name in statement.inputs])
+        _, count = self._run(statement.sql, statement.values(inputs))
         return count
 
     def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> int:
         """Run a statement once for each set of inputs, and say how many rows that changed."""
-        values = [[each[name] for name in statement.inputs] for each in inputs]
-        if not values:
-            return 0
-        _, count = self._run(statement.sql, values, many=True)
-        return count
+        values = [statement.values(each) for each in inputs]
+        if len(values) > 1:
+            _, count = self._run(statement.sql, values, many=True)
+            return count
+        return sum(self._run(statement.sql, each)[1] for each in values)
 
     def say(self, sql: str) -> list[Row]:
         """Run plain SQL without inputs."""
@@ -137,7 +138,7 @@ class Connection:
         """Close it for good; in a forked process leave it alone, since dropping it would close it, too."""
         if self.usable:
             raw, self.raw = self.raw, None
-            with suppress(*self._dialect.errors):  # one that is lost already cannot say goodbye
+            with suppress(*self._errors):  # one that is lost already cannot say goodbye
                 raw.close()
 
     def __del__(self) -> None:

@@ -31,6 +31,9 @@ _POLL_DEAF = 0.05
 _TRY_AGAIN = 5.0
 """Seconds after which listening is tried again that was refused."""
 
+_TELL_AT = 2
+"""The refusal that is told: a server that is away for a moment refuses once, and who looks for jobs says so."""
+
 
 class Ear:
     """One thread's connection for listening."""
@@ -41,6 +44,7 @@ class Ear:
         self._held: Connection | None = None
         self._queues: tuple[str, ...] = ()
         self._looked = False
+        self._refusals = 0
         self._refused_at: float | None = None
 
     def listen(self, queues: Sequence[str]) -> None:
@@ -57,11 +61,12 @@ class Ear:
             self._listen(queues)
         except DriverError as error:
             self._held = None
-            if self._refused_at is None:
+            self._refusals += 1
+            if self._refusals == _TELL_AT:
                 logger.warning("%s; looking for jobs every %g ms until it listens", error, _POLL_DEAF * 1000)
             self._refused_at = now
         else:
-            self._refused_at = None
+            self._refusals, self._refused_at = 0, None
 
     def _listen(self, queues: tuple[str, ...]) -> None:
         if self._held is None or not self._held.usable:
@@ -102,3 +107,9 @@ class Ear:
         """Listen no more: who is busy needs no notifications, and NOTIFY would hold up those who push."""
         if self._held is not None:
             self._try_to_listen(())
+
+    def close(self) -> None:
+        """Close the connection; the next wait opens another one."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None

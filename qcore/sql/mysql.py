@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from qcore.errors import DriverError, UnsupportedError
 from qcore.sql.connection import Connection
 from qcore.sql.pausing import Pausing
-from qcore.sql.server import Address, on_one_line
-from qcore.sql.trouble import BusyError, LostError, missing_tables, unexpected
+from qcore.sql.server import LOCK_TIMEOUT, Address, on_one_line
+from qcore.sql.trouble import LostError, busy, missing_tables, unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qcore.clock import Clock
+    from qcore.sql.callers import Callers
     from qcore.sql.connection import Row, Runs
     from qcore.sql.database import Database
     from qcore.sql.mysql_statements import MysqlStatements
@@ -34,7 +34,7 @@ _SETTINGS = (
     "SET SESSION TRANSACTION READ WRITE",
     # Nothing is cut off or guessed at.
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
-    "SET SESSION innodb_lock_wait_timeout = 10",
+    f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}",
 )
 
 
@@ -48,7 +48,6 @@ class Mysql:
     def __init__(self, url: str) -> None:
         """Take the URL; it is read, and pymysql loaded, with the first connection."""
         self._address = Address(url, "pymysql", "mysql+pymysql")
-        self._local = threading.local()
         self._is_mariadb = False
 
     @property
@@ -62,6 +61,13 @@ class Mysql:
         import pymysql
 
         return (pymysql.Error, OSError)
+
+    @property
+    def callers(self) -> Callers:
+        """What is known of the connections of others."""
+        from qcore.sql.callers import MysqlCallers  # few need it
+
+        return MysqlCallers()
 
     def statements(self, *, by_server: bool) -> Statements:
         """Give the statements, which are compiled when they are first used."""
@@ -80,7 +86,7 @@ class Mysql:
         """Make an error one that a user can act on."""
         code = error.args[0] if error.args and isinstance(error.args[0], int) else None
         if code in _BUSY:
-            return BusyError(f"{self.place}: {on_one_line(error)}")
+            return busy(error, self.place)
         if code in _MISSING and "qcore_" in str(error):
             return missing_tables(self.place)
         if code in _LOST or isinstance(error, OSError):
@@ -107,7 +113,7 @@ class Mysql:
         except (pymysql.Error, OSError, RuntimeError) as error:  # RuntimeError: a package for its password is missing
             raise DriverError(f"cannot connect to the {self.place}: {on_one_line(error)}") from error
         connection = Connection(raw, self)
-        self._check_version(connection, raw.get_server_info())
+        self._check_version(connection, str(raw.get_server_info()))  # type: ignore[no-untyped-call]
         for statement in _SETTINGS:
             connection.say(statement)
         return connection
@@ -139,16 +145,19 @@ class Mysql:
                 connection.close()
                 raise self.explained(error) from error
 
-    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:  # noqa: ANN401 - as Dialect
+    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
         """Reserve the first due row: an UPDATE can neither skip locked rows nor return what it changed."""
         own: Any = statements
         return home.atomically(lambda runs: _take(runs, own, queues, inputs))
 
+    def close(self, home: Database) -> None:
+        """There is nothing."""
+
     def watch(self, home: Database, queues: Sequence[str], clock: Clock) -> Pausing:  # noqa: ARG002 - as Dialect
         """Look again and again: nobody tells of a push."""
-        pausing: Pausing | None = getattr(self._local, "pausing", None)
+        pausing: Pausing | None = getattr(home.local, "pausing", None)
         if pausing is None:
-            pausing = self._local.pausing = Pausing()
+            pausing = home.local.pausing = Pausing()
         pausing.begin(clock)
         return pausing
 

@@ -10,6 +10,9 @@ from qcore.errors import ConfigError, MissingExtraError
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
+LOCK_TIMEOUT = 5
+"""Seconds that a statement waits for the transaction of somebody else; it is tried some times."""
+
 _CONNECT_TIMEOUT = 10
 """Seconds, unless the URL says something else."""
 
@@ -62,7 +65,7 @@ class Address:
 
         :raises MissingExtraError: when it is not installed.
         """
-        kind = self.url.get_dialect()
+        kind: Any = self.url.get_dialect()
         try:
             module = kind.import_dbapi()
         except ImportError as error:

@@ -7,9 +7,15 @@ Written by ``python -m qcore.sql.generate``.
 """
 # ruff: noqa
 
+from __future__ import annotations
+
 from functools import cache
+from typing import TYPE_CHECKING
 
 from qcore.sql.statement import Statement
+
+if TYPE_CHECKING:
+    from qcore.sql.statements import Statements
 
 VERSION = 2
 
@@ -26,6 +32,14 @@ CREATION = (
 'CREATE TABLE IF NOT EXISTS qcore_schema (\n\tversion INTEGER NOT NULL, \n\tPRIMARY KEY (version)\n)',
 'UPDATE qcore_schema SET version = 2 WHERE version < 2',
 'INSERT INTO qcore_schema (version) SELECT 2 FROM (SELECT COUNT(*) AS known FROM qcore_schema) AS had WHERE had.known = 0',
+)
+
+EMPTYING = (
+'DELETE FROM qcore_batch_members',
+'DELETE FROM qcore_batches',
+'DELETE FROM qcore_failed_jobs',
+'DELETE FROM qcore_jobs',
+'DELETE FROM qcore_keys',
 )
 
 _RESERVE = (
@@ -313,7 +327,7 @@ def due_in(queues: int) -> Statement:
 
 
 @cache
-def _compiled():
+def _compiled() -> Statements:
     from qcore.sql.statements import Statements
     from qcore.sql.words import SqliteWords
 

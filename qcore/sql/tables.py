@@ -5,6 +5,8 @@ Imports SQLAlchemy, so it is itself imported only when a database is first used.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -55,7 +57,7 @@ _exact_text = (
 )
 
 # Whatever character set the database has, and whatever engine the server prefers.
-_TABLE = {
+_TABLE: Any = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mariadb_engine": "InnoDB",
@@ -165,6 +167,11 @@ def creation(dialect_name: str) -> list[str]:
         made.append(CreateTable(table, if_not_exists=True))
         made += [CreateIndex(index, if_not_exists=can_skip) for index in table.indexes]
     return [*(str(each.compile(dialect=dialect)).strip() for each in made), _STAMP_AGAIN, _STAMP]
+
+
+def emptying() -> list[str]:
+    """List the statements that remove all that is in the tables."""
+    return [f"DELETE FROM {table.name}" for table in metadata.sorted_tables if table is not schema]  # noqa: S608 - our own names
 
 
 _STAMP_AGAIN = f"UPDATE qcore_schema SET version = {VERSION} WHERE version < {VERSION}"  # noqa: S608 - our own constant

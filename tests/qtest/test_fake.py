@@ -186,7 +186,7 @@ def test_a_driver_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ConfigError, match="there is no driver 'rabbit' for tests; there are memory, sqlite"):
         qtest.QueueFake(driver="rabbit")
     with pytest.raises(MissingDriverError, match="run the tests on memory, sqlite"):
-        qtest.QueueFake(driver="redis")
+        qtest.QueueFake(driver="postgres")
 
 
 def test_the_origin_of_a_push_is_the_line_that_dispatched_it(queue_fake: QueueFake) -> None:
