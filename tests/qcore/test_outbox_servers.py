@@ -94,7 +94,7 @@ def raw_connection(url: str) -> Any:  # noqa: ANN401 - of either module
 
     place = make_url(url)
     return pymysql.connect(
-        host=place.host, port=place.port, user=place.username, database=place.database, cursorclass=DictCursor
+        host=place.host, port=place.port or 0, user=place.username, database=place.database, cursorclass=DictCursor
     )
 
 
