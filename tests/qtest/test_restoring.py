@@ -10,7 +10,7 @@ import pytest
 import qtest
 from qcore import App, Config, Job, current
 from qcore.events import Event
-from tests.qtest.signup import Only, Welcome
+from tests.qtest.signup import Welcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,7 +170,6 @@ def test_an_app_that_a_fake_found_active_is_active_again() -> None:
     with app.activate():
         with qtest.fake():
             current.active.set(other)
-            Only("a").dispatch()
         assert app is current.active.get()
     with qtest.fake():
         current.active.set(other)
