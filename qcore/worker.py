@@ -22,7 +22,7 @@ from qcore.outcome import Done, Failed, Lost, Outcome, Released
 from qcore.process import NotInterrupted, memory_in_use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from qcore.clock import Clock
     from qcore.driver import Driver, Reservation
@@ -119,12 +119,14 @@ class Worker:
         self._watch.start()
         self.found_job = self.has_looked = False
         self._tell(WorkerStarting)
+        self.runner.settlement.ahead = self._next_queues
         try:
             reason = self._turn()
             while reason is None:
                 reason = self._turn() if self.options.finite else self._turn_in_trouble()
             return self._stop(reason)
         finally:
+            self._give_back()
             self.runner.rest()
             self.runner.close()
 
@@ -146,6 +148,8 @@ class Worker:
         self.has_looked = not (self._may_not or self.interruption.paused) or self._may_after_all()
         if self.has_looked and self._events.wants(Looping):
             self.has_looked = self._looping()
+        if not self.has_looked:
+            self._give_back()
         self.found_job = self.has_looked and self._run(self._pop(0 if at_once else self._patience()))
         return reason_to_stop(self, self._rows)
 
@@ -164,6 +168,30 @@ class Worker:
             logger.warning("the connection %r is back", self._connection)
             self._in_trouble = False
         return reason
+
+    def _next_queues(self) -> Sequence[str] | None:
+        """Where to take the next job from in the step that deletes this one; None when there may be no next turn.
+
+        Only what costs a comparison is asked here; a job that was taken although the worker stops is given back.
+        """
+        options, now = self.options, self._clock.monotonic()
+        is_last = (options.max_jobs and self.jobs + 1 >= options.max_jobs) or options.rest
+        if is_last or self._may_not or self.interruption.paused or self.interrupted() or now >= self._look_at:
+            return None
+        if options.max_time and self.running_for() >= options.max_time:
+            return None
+        # Who is told before a job is taken must hear that after the one before it has ended.
+        return None if self._events.wants(Looping) or self._events.wants(JobPopping) else self._watch.queues
+
+    def _give_back(self) -> None:
+        """Release a job that was taken ahead, as if it had not been."""
+        taken, self.runner.settlement.taken = self.runner.settlement.taken, None
+        if taken is None:
+            return
+        try:
+            self._driver.release(taken, count=False)
+        except DriverError as error:
+            logger.warning("a job could not be given back, and comes back after its lease: %s", error)
 
     def _looping(self) -> bool:
         """Ask the listeners whether to reserve in this turn; rest if not."""
@@ -210,7 +238,10 @@ class Worker:
     def _pop(self, patience: float) -> Reservation | None:
         if self._events.wants(JobPopping):
             self._events.emit(JobPopping(self._connection, self.options.queues))
-        if not patience:
+        taken, self.runner.settlement.taken = self.runner.settlement.taken, None
+        if taken is not None:
+            reservation: Reservation | None = taken
+        elif not patience:
             reservation = self._driver.reserve(self._watch.queues)
         else:
             self._tell(WorkerIdle)

@@ -45,11 +45,18 @@ class Script:
     def __init__(self, *parts: str) -> None:
         """Join the parts of the text."""
         self.text = "\n".join(parts)
+        self._heads: dict[tuple[bytes, int], bytes] = {}
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def by_digest(self, key: bytes, arguments: Sequence[Argument]) -> bytes:
         """Pack the call of a script that the server knows."""
-        return packed((b"EVALSHA", self.digest, b"1", key, *arguments))
+        # What is the same in every call is written once.
+        shape = (key, len(arguments))
+        head = self._heads.get(shape)
+        if head is None:
+            words = packed((b"EVALSHA", self.digest, b"1", key))
+            head = self._heads[shape] = b"*%d\r\n%b" % (4 + len(arguments), words.partition(b"\r\n")[2])
+        return head + _strings(arguments)
 
     def by_text(self, key: bytes, arguments: Sequence[Argument]) -> bytes:
         """Pack the call that also teaches the server the script."""
@@ -58,7 +65,11 @@ class Script:
 
 def packed(words: Sequence[Argument]) -> bytes:
     """Write a command as the server reads it."""
-    pieces = [b"*%d\r\n" % len(words)]
+    return b"*%d\r\n%b" % (len(words), _strings(words))
+
+
+def _strings(words: Sequence[Argument]) -> bytes:
+    pieces = []
     for word in words:
         written = word if type(word) is bytes else str(word).encode()
         pieces.append(b"$%d\r\n%b\r\n" % (len(written), written))
