@@ -79,13 +79,13 @@ class Dispatcher:
         """Give who dispatches a chain or a batch: this one; a test may let some through to another."""
         yield self
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be captured by a closure, before something of it does that says less."""
-        raise TypeError(NEVER_PICKLED)
-
     def lets_through(self, app: Dispatcher) -> bool:  # noqa: ARG002 - a test looks at it
         """Tell whether some of what is dispatched goes to ``app`` while this one has taken over the process."""
         return False
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be captured by a closure, before something of it does that says less."""
+        raise TypeError(NEVER_PICKLED)
 
     def connection(self, name: str | None = None) -> Queue:
         """Give the push side of a connection, the default one if none is named."""

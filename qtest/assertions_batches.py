@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING
 
+from qcore.function_job import FunctionJob
 from qcore.jobs import Job
 from qtest.looking import Looking
 from qtest.matching import Difference, Expectation, Terms, Text, asked, name_of
@@ -42,7 +42,7 @@ class BatchAssertions(Looking):
         the one that all members were sent to together.
         """
         __tracebackhide__ = True
-        if inspect.isfunction(jobs):
+        if callable(jobs) and not isinstance(jobs, type | FunctionJob):
             jobs, where = None, jobs
         expected = None if jobs is None else expected_batch(jobs)
         terms = Terms.given(queue=queue, connection=connection, where=where)

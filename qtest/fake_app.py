@@ -47,7 +47,7 @@ class FakeApp(App):
         *,
         fake: Sequence[Wanted],
         passthrough: Sequence[Wanted],
-        payload_checks: bool,
+        payload_checks: bool = True,
     ) -> None:
         """Take over the set-up of ``real``; with ``fake`` only those are held, and none of ``passthrough``."""
         super().__init__(config, clock=clock, drivers=real.drivers)

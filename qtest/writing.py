@@ -6,7 +6,7 @@ import json
 import re
 from enum import Enum
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from qcore.function_job import FunctionJob
 from qcore.jobs import Job, Prepared
@@ -49,7 +49,8 @@ class Writer:
         return _ADDRESS.sub("", self._redactor.text(shown)).replace("\n", "\\n")
 
     def _is_hidden(self, name: str, value: object) -> bool:
-        shown = cast("dict[str, object]", self._redactor.value({name: value}))[name]
+        redacted: Any = self._redactor.value({name: value})
+        shown = redacted[name]
         return type(shown) is str and shown == HIDDEN  # ANY is equal to it, too
 
     def job(self, job: Job, room: int = WIDTH) -> str:

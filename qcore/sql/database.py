@@ -105,7 +105,7 @@ class Database:
             self.local.generation = self._generation
             held = self.dialect.connect()
             if not self._checked:
-                self._check(held)
+                self._check_or_close(held)
             self.local.held = held
         return held
 
@@ -180,6 +180,13 @@ class Database:
         with self.connection().transaction():
             for statement in EMPTYING:
                 self.connection().say(statement)
+
+    def _check_or_close(self, connection: Connection) -> None:
+        try:
+            self._check(connection)
+        except BaseException:
+            connection.close()
+            raise
 
     def _check(self, connection: Connection) -> None:
         from qcore.sql.sqlite_text import VERSION

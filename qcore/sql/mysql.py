@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from qcore.errors import DriverError, UnsupportedError
+from qcore.errors import ConfigError, DriverError, UnsupportedError
 from qcore.sql.connection import Connection
 from qcore.sql.pausing import Pausing
 from qcore.sql.server import LOCK_TIMEOUT, Address, on_one_line
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from qcore.sql.mysql_statements import MysqlStatements
     from qcore.sql.statements import Statements
 
-_OLDEST = {"MySQL": (8, 0, 1), "MariaDB": (10, 6, 0)}
+_OLDEST = {"MySQL": (8, 0, 17), "MariaDB": (10, 6, 0)}
+"""The first that skip locked rows, and that have a collation which compares every character."""
 
 _BUSY = {1205, 1213}
 _MISSING = {1054, 1146}
@@ -110,6 +111,8 @@ class Mysql:
 
         try:
             raw = pymysql.connect(**settings, autocommit=True)
+        except TypeError as error:
+            raise ConfigError(f"the URL of the {self.place} has a setting that pymysql does not: {error}") from error
         except (pymysql.Error, OSError, RuntimeError) as error:  # RuntimeError: a package for its password is missing
             raise DriverError(f"cannot connect to the {self.place}: {on_one_line(error)}") from error
         connection = Connection(raw, self)

@@ -121,7 +121,7 @@ def test_a_lock_is_that_of_the_very_owner(database: Database) -> None:
     ("version", "fits"),
     [
         ("8.0.36-0ubuntu0.22.04.1", True),
-        ("8.0.0-dmr", False),
+        ("8.0.16", False),
         ("5.7.44-log", False),
         ("9.1.0", True),
         ("10.11.6-MariaDB-0+deb12u1", True),

@@ -9,7 +9,8 @@ import pytest
 
 from qcore import Job, batch, chain, dispatch_sync
 from qcore.response import after_response
-from qtest import QueueFake, at_most, between, like
+from qtest import QueueFake, at_most, between, interactions, like
+from qtest.leaks import leftovers
 from tests.qtest.signup import Audit, Broken, Flaky, Only, Reminder, SendMail, Welcome, notify, plain, sign_up
 
 Scenario = Callable[[QueueFake], object]
@@ -279,3 +280,31 @@ def repeats_for_ever(queue: QueueFake) -> None:
 @scenario
 def nothing_to_run(queue: QueueFake) -> None:
     queue.run_due()
+
+
+@scenario
+def a_job_on_its_own_kept_itself(_: QueueFake) -> None:
+    with interactions(Ends("nothing")) as it:
+        it.job.handle()
+        it.assert_released(delay=30)
+
+
+@scenario
+def a_job_on_its_own_released_for_another_time(_: QueueFake) -> None:
+    with interactions(Ends("release")) as it:
+        it.job.handle()
+        it.assert_released(delay=60)
+
+
+@scenario
+def a_job_on_its_own_failed_otherwise(_: QueueFake) -> None:
+    with interactions(Ends("nothing")) as it:
+        it.job.fail(ValueError("no such order"))
+        it.assert_failed(KeyError)
+
+
+@scenario
+def jobs_are_left_over(queue: QueueFake) -> None:
+    sign_up(7)
+    queue.run_due()
+    raise AssertionError(leftovers(queue))

@@ -324,6 +324,16 @@ async def test_on_a_loop_of_another_maker_async_jobs_have_one_of_their_own(
 
 
 @pytest.mark.anyio
+async def test_a_fake_may_end_inside_of_an_async_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when its jobs had loops of their own, which are closed where another one is running."""
+    monkeypatch.setattr("qtest.calling_thread.can_be_borrowed", lambda _: False)
+
+    with qtest.fake() as queue:
+        IsInTime().dispatch()
+        assert 30 == (await queue.arun_due()).passed
+
+
+@pytest.mark.anyio
 async def test_a_plain_job_may_run_a_loop_of_its_own(queue_fake: QueueFake) -> None:
     @job
     def runs_anyio() -> None:

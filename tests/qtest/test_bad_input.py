@@ -13,7 +13,7 @@ import pytest
 import qtest
 from qcore import Job, QcoreError, job
 from qtest import ExpectationError, QueueFake, like
-from qtest.drivers import MissingDriverError
+from qtest.drivers import PLACES, MissingDriverError, Place
 from qtest.expecting import Like
 from tests.qtest.signup import SendMail, Welcome, fetch, sign_up
 
@@ -177,6 +177,7 @@ def test_an_option_that_cannot_be_meant_is_refused(name: str, queue_fake: QueueF
         (lambda queue: queue.assert_batched(fetch.job_class.function), "the callback is async"),
         (lambda queue: queue.assert_batched(where=fetch.job_class.function, times=0), "the callback is async"),
         (lambda queue: queue.assert_batched(where="mail", times=0), "the callback is a function"),
+        (lambda queue: queue.assert_batched(fetch, times=0), "expected a list of jobs for the batch"),
         (lambda queue: queue.assert_batched("mail", times=0), "expected a list of jobs for the batch, got 'mail'"),
         (lambda queue: queue.assert_batched(connection="databse", times=0), "did you mean database"),
         (lambda queue: queue.assert_batch_count(-1), "times is a whole number"),
@@ -215,11 +216,12 @@ def test_a_callback_that_gives_a_coroutine_is_refused(queue_fake: QueueFake) -> 
         queue_fake.assert_pushed(Welcome, lambda each: check(each, "more"))
 
 
-def test_a_driver_that_is_not_there_names_those_that_are() -> None:
+def test_a_driver_that_is_not_there_names_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PLACES, "away", Place(None))
     with pytest.raises(QcoreError, match="there is no driver 'rabbit' for tests; there are memory, sqlite"):
         QueueFake(driver="rabbit")
     with pytest.raises(MissingDriverError, match="run the tests on memory, sqlite"):
-        QueueFake(driver="mysql")
+        QueueFake(driver="away")
 
 
 @pytest.mark.parametrize(

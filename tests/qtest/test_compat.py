@@ -190,10 +190,10 @@ def test_pytest_asyncio(project: pytest.Pytester, run: Run, mode: str, marker: s
     run("asyncio", f"--asyncio-mode={mode}", passed=1)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_anyio(project: pytest.Pytester, run: Run, backend: str) -> None:
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_anyio(project: pytest.Pytester, run: Run, loop: str) -> None:
     project.makepyfile(
-        conftest=f"import pytest\n@pytest.fixture\ndef anyio_backend(): return {backend!r}",
+        conftest=f"import pytest\n@pytest.fixture\ndef anyio_backend(): return {loop!r}",
         test_async=ASYNC_TEST.format(marker="@pytest.mark.anyio"),
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import qtest
-from qcore import App, Config, Job, current
+from qcore import App, Config, Job, QcoreError, current
 from qcore.events import Event
 from tests.qtest.signup import Only, Welcome
 
@@ -170,7 +170,8 @@ def test_an_app_that_a_fake_found_active_is_active_again() -> None:
     with app.activate():
         with qtest.fake():
             current.active.set(other)
-            Only("a").dispatch()
+            with pytest.raises(QcoreError, match="would reach a real connection"):
+                Only("a").dispatch()
         assert app is current.active.get()
     with qtest.fake():
         current.active.set(other)

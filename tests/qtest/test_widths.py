@@ -24,7 +24,7 @@ NAME = "the_name_of_the_customer_as_it_is_written_in_the_first_contract"
 FAILING: dict[str, Callable[[QueueFake], object]] = {
     "pushed": lambda queue: queue.assert_pushed(Long("x" * 200), queue="q" * 90, delay=60),
     "pushed on": lambda queue: queue.assert_pushed_on("mail", Long),
-    "connection": lambda queue: queue.assert_pushed(Long, connection="c" * 90),
+    "connection": lambda queue: queue.assert_pushed(Long, connection="memory", queue="c" * 90),
     "like": lambda queue: queue.assert_pushed(like(Long, **{NAME: [1] * 60})),
     "times": lambda queue: queue.assert_pushed_times(Long, 7),
     "not pushed": lambda queue: queue.assert_not_pushed(Long),
