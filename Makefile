@@ -10,7 +10,7 @@ VERSIONS := 3.11 3.12 3.13
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all $(VERSIONS:%=test-%) test-here lint format types floors docs package check bench clean
+.PHONY: help demo test test-all $(VERSIONS:%=test-%) test-here lint format types floors docs package check bench chaos clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ check: lint types floors test package ## Do all of the above, as before a submis
 
 bench: $(VENV)/.dev ## Measure speed, as ratios within one run
 	$(BIN)/python benchmarks/run.py
+
+chaos: $(VENV)/.dev ## Kill workers and servers for minutes: SEED=1 SECONDS=300 BACKENDS=sqlite
+	@.ci/install-missing
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
+	  $(if $(BACKENDS),--backends $(BACKENDS))
 
 clean: ## Remove what was made here; data in .qcore stays
 	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
