@@ -174,7 +174,7 @@ def expected_ends(units: Sequence[Unit]) -> int:
 def promised(
     kind: str, seed: int, size: int, lines: Sequence[Line]
 ) -> tuple[dict[str, Promise], dict[str, Promise], frozenset[str]]:
-    """Find out what was promised: jobs whose dispatch returned; those whose dispatch raised; those refused by a lock."""
+    """Find out what was promised: jobs whose dispatch returned, whose dispatch raised, and that a lock refused."""
     how = {line.name: line.what for line in lines if line.what in {"dispatched", "in doubt", "refused"}}
     promises: dict[str, Promise] = {}
     doubtful: dict[str, Promise] = {}
