@@ -30,10 +30,15 @@ _TABLES = {
 }  # fmt: skip
 _NAMES = ("default", "failed", "store")
 _SCALARS = (*_NAMES, "imports", "keys")
-_CONNECTION_KEYS = ("driver", "queue", "after_commit", "retry_after", "url", "synchronous")
+_CONNECTION_KEYS = (
+    "driver", "queue", "after_commit", "retry_after", "url", "synchronous", "prefix", "block_for", "cluster",
+    "username", "password", "socket_timeout", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile",
+)  # fmt: skip
 _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _NUMBERS = (
     "retry_after",
+    "block_for",
+    "socket_timeout",
     "max_bytes",
     "max_depth",
     "max_jobs",
@@ -243,7 +248,7 @@ def _table(value: object) -> Mapping[str, Any]:
 
 def _value(key: str, text: str) -> str | int | float:
     """Read a number or flag where one is expected; what is none is refused by those who know what it is for."""
-    if key == "after_commit":
+    if key in {"after_commit", "cluster"}:
         return _FLAGS.get(text.lower(), text)
     for kind in (int, float) if key in _NUMBERS else ():
         try:

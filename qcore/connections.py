@@ -10,6 +10,7 @@ from qcore.errors import ConfigError, JobDefinitionError, UnknownConnectionError
 from qcore.memory import Memory
 from qcore.options import checked_name
 from qcore.payload import FAR
+from qcore.redis import SETTINGS as REDIS_SETTINGS
 from qcore.sql import Database
 from qcore.stores.memory import MemoryFailedStore, MemoryStore
 from qcore.stores.memory_batches import MemoryBatchStore
@@ -17,13 +18,14 @@ from qcore.stores.null import NullFailedStore
 from qcore.sync import SyncDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from qcore.batches import BatchStore
     from qcore.clock import Clock
     from qcore.config import Config
     from qcore.driver import Driver
     from qcore.failed import FailedStore
+    from qcore.redis.home import RedisHome
     from qcore.store import Store
 
 
@@ -34,6 +36,9 @@ class DriverRow(NamedTuple):
     build: Callable[[Connections, str, Mapping[str, Any]], Driver]
     batches: Callable[[Connections, str], BatchStore] | None = None
     """Gives the batch store with the driver's ``home``; None: the driver cannot have batches."""
+    failed: Callable[[Connections, str], FailedStore] | None = None
+    store: Callable[[Connections, str], Store] | None = None
+    """Give the failed store and the key store with the driver's ``home``; None: they are kept in memory."""
 
 
 def _memory_driver(connections: Connections, name: str, settings: Mapping[str, Any]) -> Driver:
@@ -62,13 +67,54 @@ def _database_batches(connections: Connections, name: str) -> BatchStore:
     return DatabaseBatchStore(connections.database(name), connections.clock)
 
 
+def _database_failed(connections: Connections, name: str) -> FailedStore:
+    from qcore.stores.database import DatabaseFailedStore
+
+    return DatabaseFailedStore(connections.database(name))
+
+
+def _database_store(connections: Connections, name: str) -> Store:
+    from qcore.stores.database import DatabaseStore
+
+    return DatabaseStore(connections.database(name), connections.clock)
+
+
+def _redis_driver(connections: Connections, name: str, settings: Mapping[str, Any]) -> Driver:
+    from qcore.drivers.redis import RedisDriver  # redis is loaded when a server is used
+
+    return RedisDriver(connections.redis(name), connections.clock, **_lease(settings))
+
+
+def _redis_batches(connections: Connections, name: str) -> BatchStore:
+    from qcore.stores.redis_batches import RedisBatchStore
+
+    return RedisBatchStore(connections.redis(name), connections.clock)
+
+
+def _redis_failed(connections: Connections, name: str) -> FailedStore:
+    from qcore.stores.redis import RedisFailedStore
+
+    return RedisFailedStore(connections.redis(name))
+
+
+def _redis_store(connections: Connections, name: str) -> Store:
+    from qcore.stores.redis import RedisStore
+
+    return RedisStore(connections.redis(name), connections.clock)
+
+
 def _lease(settings: Mapping[str, Any]) -> dict[str, float]:
     return {"retry_after": settings["retry_after"]} if "retry_after" in settings else {}
 
 
 DRIVERS = {
     "memory": DriverRow(("retry_after",), _memory_driver, _memory_batches),
-    "database": DriverRow(("url", "retry_after", "synchronous"), _database_driver, _database_batches),
+    "database": DriverRow(
+        ("url", "retry_after", "synchronous"), _database_driver, _database_batches, _database_failed, _database_store
+    ),
+    "redis": DriverRow(
+        ("retry_after", *REDIS_SETTINGS), _redis_driver, _redis_batches, _redis_failed, _redis_store
+    ),
     "null": DriverRow((), lambda *_: NullDriver()),
     "sync": DriverRow((), lambda connections, *_: SyncDriver(connections.clock), _sync_batches),
 }
@@ -89,6 +135,7 @@ class Connections:
         self._batches: dict[str, BatchStore | None] = {}
         self._memories: dict[str, Memory] = {}
         self._databases: dict[str, Database] = {}
+        self._redis: dict[Hashable, RedisHome] = {}
         self._failed: FailedStore | None = None
         self._store: Store | None = None
         for name, settings in config.connections.items():
@@ -156,19 +203,13 @@ class Connections:
         name = _home_of(self.config.failed, self.config)
         if name == "null":
             return NullFailedStore()
-        if self.settings(name)["driver"] != "database":
-            return MemoryFailedStore(self.memory(name))
-        from qcore.stores.database import DatabaseFailedStore
-
-        return DatabaseFailedStore(self.database(name))
+        make = self._rows[self.settings(name)["driver"]].failed
+        return MemoryFailedStore(self.memory(name)) if make is None else make(self, name)
 
     def _make_store(self) -> Store:
         name = _home_of(self.config.store, self.config)
-        if self.settings(name)["driver"] != "database":
-            return MemoryStore(self.memory(name), self.clock)
-        from qcore.stores.database import DatabaseStore
-
-        return DatabaseStore(self.database(name), self.clock)
+        make = self._rows[self.settings(name)["driver"]].store
+        return MemoryStore(self.memory(name), self.clock) if make is None else make(self, name)
 
     def database(self, name: str) -> Database:
         """Give the database of a connection; connections with the same address share it."""
@@ -179,14 +220,27 @@ class Connections:
             self._databases[url] = Database(url, **extra)
         return self._databases[url]
 
+    def redis(self, name: str) -> RedisHome:
+        """Give the redis server of a connection; connections with the same address and prefix share it.
+
+        :raises ConfigError: when its address is none.
+        """
+        settings = {key: value for key, value in self.settings(name).items() if key in REDIS_SETTINGS}
+        where = tuple(sorted((key, id(value) if key == "client" else value) for key, value in settings.items()))
+        if where not in self._redis:
+            from qcore.redis.home import RedisHome
+
+            self._redis[where] = RedisHome.at(settings, f"{self.config.source}: the connection {name!r}")
+        return self._redis[where]
+
     def memory(self, name: str) -> Memory:
         """Give the memory of a connection."""
         return self._memories.setdefault(name, Memory())
 
     def close(self) -> None:
         """Close what this thread opened; the next use opens it again."""
-        for database in self._databases.values():
-            database.close()
+        for home in (*self._databases.values(), *self._redis.values()):
+            home.close()
 
     def _check(self, name: str, settings: Mapping[str, Any]) -> None:
         row = self._rows.get(settings["driver"])
@@ -222,6 +276,10 @@ def _wrong_seconds(value: object) -> str | None:
     return None if is_number and 0 < value < FAR else "is a number of seconds above 0"  # type: ignore[operator]
 
 
+def _wrong_pause(value: object) -> str | None:
+    return None if value == 0 and not isinstance(value, bool) else _wrong_seconds(value)
+
+
 def _wrong_text(value: object) -> str | None:
     return None if isinstance(value, str) and value else "is a text"
 
@@ -244,6 +302,12 @@ _CHECKS: dict[str, Callable[[object], str | None]] = {
     "retry_after": _wrong_seconds,
     "url": _wrong_text,
     "synchronous": _wrong_text,
+    "prefix": _wrong_text,
+    "username": _wrong_text,
+    "password": _wrong_text,
+    "socket_timeout": _wrong_seconds,
+    "block_for": _wrong_pause,
+    "cluster": _wrong_flag,
 }
 
 

@@ -3,31 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Callable  # noqa: TC003 - a NamedTuple reads its annotations
-from pathlib import Path
-from typing import Any, NamedTuple
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path  # noqa: TC003 - the same
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore.errors import ConfigError, UnsupportedError
 
+if TYPE_CHECKING:
+    from qtest.servers import RedisServer
+
 _KEPT = ("queue", "retry_after", "after_commit")
 """Settings of a connection that say how it behaves, and not where it lives."""
+
+Settings = Callable[[str], dict[str, Any]]
+"""Gives the settings of the connection of that name."""
 
 
 class Place(NamedTuple):
     """A kind of backend for tests."""
 
-    settings: Callable[[str, Path], dict[str, Any]] | None
-    """Gives the settings of the connection of that name; the folder is the test's own. None: there is none yet."""
+    opened: Callable[[Callable[[], Path]], Settings] | None
+    """Called once for a fake, with what makes a folder of the test's own. None: there is none yet."""
+    missing: Callable[[], str] = str
+    """Says what has to be installed first; empty when nothing."""
 
 
-def _sqlite(name: str, folder: Path) -> dict[str, Any]:
-    return {"driver": "database", "url": f"sqlite:///{folder / f'qtest-{name}.sqlite3'}"}
+def _memory(_: Callable[[], Path]) -> Settings:
+    return lambda _: {"driver": "memory"}
+
+
+def _sqlite(folder: Callable[[], Path]) -> Settings:
+    where = folder()
+    return lambda name: {"driver": "database", "url": f"sqlite:///{where / f'qtest-{name}.sqlite3'}"}
+
+
+def _fakeredis(_: Callable[[], Path]) -> Settings:
+    import fakeredis
+
+    # One server for all connections of a fake: each has keys of its own, and nothing is left when it is gone.
+    client = fakeredis.FakeRedis(server=fakeredis.FakeServer())
+    return lambda name: {"driver": "redis", "client": client, "prefix": f"{name}:"}
+
+
+def _no_fakeredis() -> str:
+    return "" if find_spec("fakeredis") and find_spec("lupa") else "pip install 'qcore-queue[test]'"
+
+
+def _redis(_: Callable[[], Path]) -> Settings:
+    url = _redis_server().fresh()
+    return lambda name: {"driver": "redis", "url": url, "prefix": f"{name}:"}
+
+
+@cache
+def _redis_server() -> RedisServer:
+    from qtest.servers import RedisServer
+
+    return RedisServer().start()  # ended with the process
+
+
+def _no_redis() -> str:
+    from qtest.servers import MissingServerError, RedisServer
+
+    try:
+        RedisServer.path()
+    except MissingServerError as error:
+        return str(error)
+    return ""
 
 
 PLACES: dict[str, Place] = {
-    "memory": Place(lambda *_: {"driver": "memory"}),
+    "memory": Place(_memory),
     "sqlite": Place(_sqlite),
-    "fakeredis": Place(None),
-    "redis": Place(None),
+    "fakeredis": Place(_fakeredis, _no_fakeredis),
+    "redis": Place(_redis, _no_redis),
     "postgres": Place(None),
     "mysql": Place(None),
 }
@@ -47,19 +96,21 @@ def check(name: str) -> Place:
     if place is None:
         message = f"there is no driver {name!r} for tests; there are {', '.join(PLACES)}"
         raise ConfigError(message)
-    if place.settings is None:
-        ready = ", ".join(each for each, its in PLACES.items() if its.settings is not None)
+    if place.opened is None:
+        ready = ", ".join(each for each, its in PLACES.items() if its.opened is not None)
         message = f"qcore has no driver for {name!r} yet: run the tests on {ready}"
         raise MissingDriverError(message)
+    if missing := place.missing():
+        raise MissingDriverError(f"tests cannot run on {name!r} here: {missing}")
     return place
 
 
 def placed(name: str, connections: dict[str, Any], folder: Callable[[], Path]) -> dict[str, dict[str, Any]]:
     """Give the settings of all connections on another backend; their queues and leases stay what they are."""
-    make = check(name).settings
-    assert make is not None  # noqa: S101 - it was checked
-    where = Path() if name == "memory" else folder()
+    opened = check(name).opened
+    assert opened is not None  # noqa: S101 - it was checked
+    make = opened(folder)
     return {
-        each: make(each, where) | {key: settings[key] for key in _KEPT if key in settings}
+        each: make(each) | {key: settings[key] for key in _KEPT if key in settings}
         for each, settings in connections.items()
     }

@@ -207,7 +207,7 @@ def test_an_unknown_variable_is_refused(variable: str) -> None:
         ("[connections]\ndatabase = 3", "the connection 'database' is a table"),
         ("[connections.mine]\nqueue = 'x'", "the connection 'mine' is a table that names its driver"),
         ("[connections.mine]\ndriver = 3", "the connection 'mine' is a table that names its driver"),
-        ("[connections.mine]\ndriver = 'kafka'", "'kafka'; there are database, memory, null, sync"),
+        ("[connections.mine]\ndriver = 'kafka'", "'kafka'; there are database, memory, null, redis, sync"),
         (
             "[connections.mine]\ndriver = 'memory'\nurl = 'x'",
             "no setting url; the driver 'memory' takes driver, queue, retry",

@@ -321,13 +321,20 @@ def test_tests_run_once_on_each_driver(outer: pytest.Pytester) -> None:
     outcomes(outer, "--queue-drivers=memory,sqlite", passed=4)
 
 
-def test_a_driver_that_is_not_there_skips_or_fails_as_told(outer: pytest.Pytester) -> None:
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [(Place(None), "qcore has no driver for 'away' yet"), (Place(dict, lambda: "install it"), "'away' here: install it")],
+)
+def test_a_driver_that_is_not_there_skips_or_fails_as_told(
+    outer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, place: Place, said: str
+) -> None:
+    monkeypatch.setitem(PLACES, "away", place)
     outer.makepyfile("def test_x(queue_fake): pass")
 
-    outcomes(outer, "--queue-drivers=redis", skipped=1)
-    result = outer.runpytest_inprocess("--queue-drivers=redis", "--queue-require=all")
+    outcomes(outer, "--queue-drivers=away", skipped=1)
+    result = outer.runpytest_inprocess("--queue-drivers=away", "--queue-require=all")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*qcore has no driver for 'redis' yet*"])
+    result.stdout.fnmatch_lines([f"*{said}*"])
 
 
 def test_the_worker_goes_through_the_code_of_the_command(outer: pytest.Pytester) -> None:

@@ -1,0 +1,194 @@
+"""A server as a home of queues, failed jobs, keys and batches."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from qcore.clock import SystemClock
+from qcore.errors import DriverError
+from qcore.redis import keys
+from qcore.redis.client import client_of
+from qcore.redis.script import packed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from qcore.clock import Clock
+    from qcore.redis.client import Client
+    from qcore.redis.link import Link
+    from qcore.redis.script import Argument, Script
+
+BLOCK_FOR = 5.0
+"""Seconds that one blocking read lasts at most; then it is sent anew."""
+
+_OLDEST = (6, 2)
+
+
+class RedisHome:
+    """The keys below one prefix of one server, for any number of threads, and of processes that fork.
+
+    Drivers and stores that share it act in one atomic step. Nothing is opened before the first use. Each thread
+    has a connection of its own. A call whose connection was lost is sent once more on a new one: every script
+    changes nothing when it runs again.
+    """
+
+    def __init__(self, client: Callable[[], Client], *, prefix: str = "", block_for: float = BLOCK_FOR) -> None:
+        """``client`` is called once, at the first use."""
+        self.block_for = block_for
+        self._make_client = client
+        self._prefix = prefix
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._links: WeakSet[Link] = WeakSet()
+        self._generation = 0
+        self._checked = False
+
+    @classmethod
+    def at(cls, settings: Mapping[str, Any], source: str) -> RedisHome:
+        """Make the home that the settings of a connection describe; ``source`` is where they come from, for messages.
+
+        :raises ConfigError: when the address is none.
+        """
+        extra = {name: settings[name] for name in ("prefix", "block_for") if name in settings}
+        return cls(client_of(settings, source), **extra)
+
+    @property
+    def client(self) -> Client:
+        """Where the server is; found out at the first use."""
+        if self._client is None:
+            with self._lock:
+                if self._client is None:
+                    self._client = self._opened(self._make_client)
+        return self._client
+
+    @property
+    def root(self) -> bytes:
+        """What all keys begin with."""
+        return keys.rooted(self._prefix, cluster=self.client.is_cluster).encode()
+
+    def run(self, script: Script, *arguments: Argument, now: bytes = b"") -> Any:  # noqa: ANN401 - what a script gives
+        """Run a script at ``now``, see ``stamp``, and give its answer.
+
+        :raises DriverError: when the server cannot be asked, or refuses.
+        """
+        from redis import exceptions
+
+        try:
+            return self._run(script, (now, b"0", *arguments))
+        except (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ReadOnlyError) as error:
+            if isinstance(error, exceptions.BusyLoadingError) or getattr(self._local, "is_opening", False):
+                raise self.explained(error) from error
+        except exceptions.ResponseError as error:
+            if not self._is_moved(error):
+                raise self.explained(error) from error
+        try:
+            self._drop()
+            self.client.look_again()
+            return self._run(script, (now, b"1", *arguments))
+        except exceptions.RedisError as error:
+            raise self.explained(error) from error
+
+    def _is_moved(self, error: Exception) -> bool:
+        return self.client.is_cluster and str(error).startswith(("MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN"))
+
+    def _run(self, script: Script, arguments: Sequence[Argument]) -> Any:  # noqa: ANN401 - what a script gives
+        from redis.exceptions import NoScriptError
+
+        link, key = self.link(), self.token_key
+        try:
+            return link.ask(script.by_digest(key, arguments))
+        except NoScriptError:  # a server that was started anew, or whose scripts were flushed
+            return link.ask(script.by_text(key, arguments))
+
+    @property
+    def token_key(self) -> bytes:
+        """The counter of tokens: the one key that every script is given."""
+        return self.root + b"qcore:tokens"
+
+    def link(self) -> Link:
+        """Give the calling thread its connection; opened at the first call, and anew after a fork or a failure."""
+        held: Link | None = getattr(self._local, "held", None)
+        if held is None or not held.usable or self._local.generation != self._generation:
+            self._drop()
+            self._local.is_opening = True
+            held = self.open()
+            self._check(held)
+            self._local.is_opening = False
+            self._local.generation = self._generation
+            self._local.held = held
+        return held
+
+    def open(self) -> Link:
+        """Open a connection of its own, for who waits on it."""
+        from qcore.redis.link import Link
+
+        link = Link(lambda: self.client.connection(self.token_key))
+        self._links.add(link)
+        return link
+
+    def _drop(self) -> None:
+        held: Link | None = getattr(self._local, "held", None)
+        self._local.held = None
+        if held is not None:
+            held.close()
+
+    def _check(self, link: Link) -> None:
+        """Refuse a server that is too old, once."""
+        if self._checked:
+            return
+        version = _field(self._info(link, b"server"), "redis_version")
+        if version and tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
+            raise DriverError(f"{self.client.where} is redis {version}: qcore needs 6.2 or newer")
+        self._checked = True
+
+    def _info(self, link: Link, section: bytes) -> str:
+        from redis.exceptions import ResponseError
+
+        try:
+            answer = link.ask(packed((b"INFO", section)))
+        except ResponseError:  # a fake server, or a user who may not ask
+            return ""
+        return answer.decode(errors="replace") if isinstance(answer, bytes) else ""
+
+    def warnings(self) -> list[str]:
+        """Say what is wrong with the settings of the server, a sentence each.
+
+        :raises DriverError: when it cannot be asked.
+        """
+        policy = _field(self._info(self._opened(self.link), b"memory"), "maxmemory_policy")
+        if policy in {"", "noeviction"}:
+            return []
+        said = f"{self.client.where} may throw jobs away when its memory is full (maxmemory-policy {policy})"
+        return [f"{said}: set it to noeviction"]
+
+    def _opened(self, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - what it makes
+        from redis.exceptions import RedisError
+
+        try:
+            return make()
+        except RedisError as error:
+            raise self.explained(error) from error
+
+    def explained(self, error: Exception) -> DriverError:
+        """Make the error of the server one that a user can act on; raise it ``from`` the original."""
+        from qcore.redis.trouble import explained
+
+        return explained(error, self._client.where if self._client is not None else "redis")
+
+    def close(self) -> None:
+        """Close the connection of the calling thread; others close when they are used next, or their thread ends."""
+        self._generation += 1
+        self._drop()
+
+
+def stamp(clock: Clock) -> bytes:
+    """Write the time as scripts take it: empty, for the time of the server, unless the clock is one of a test."""
+    return b"" if isinstance(clock, SystemClock) else b"%d" % round(clock.now() * 1_000_000)
+
+
+def _field(info: str, name: str) -> str:
+    lines = (line.partition(":") for line in info.splitlines())
+    return next((value.strip() for key, _, value in lines if key == name), "")

@@ -1,0 +1,82 @@
+"""One connection to a server, held by one thread from call to call."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ConnectionError as LostError
+from redis.exceptions import ResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Link:
+    """A connection of redis-py, which it opens, and on which nothing is repeated behind our back.
+
+    After anything but an answer it is closed: a connection on which a call broke off may still hold the answer,
+    and would give it to the next call.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        """Open it.
+
+        :raises RedisError: when the server cannot be reached or refuses us.
+        """
+        self._raw: Any = make()
+        self._process = os.getpid()
+        try:
+            self._raw.connect()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def usable(self) -> bool:
+        """False once it was closed, and in a process that was forked: it belongs to the parent."""
+        return self._raw is not None and self._process == os.getpid()
+
+    def ask(self, command: bytes) -> Any:  # noqa: ANN401 - whatever the server answers
+        """Send a packed command and give the answer.
+
+        :raises RedisError: when the server refuses it, or was lost.
+        """
+        self.send(command)
+        return self.answer()
+
+    def send(self, command: bytes) -> None:
+        """Send a packed command."""
+        try:
+            # A list, since redis-py would take bytes for a list of numbers.
+            self._raw.send_packed_command((command,), check_health=False)
+        except BaseException:
+            self.close()
+            raise
+
+    def answer(self) -> Any:  # noqa: ANN401 - whatever the server answers
+        """Read one answer."""
+        try:
+            return self._raw.read_response()
+        except ResponseError:
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def has_answer(self, seconds: float) -> bool:
+        """Wait up to ``seconds`` for an answer; False, and it may be read later, when there is none."""
+        try:
+            return bool(self._raw.can_read(timeout=seconds))
+        except LostError:
+            self.close()
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close it for good. A forked process only closes its own end: nothing is said to the server."""
+        raw, self._raw = self._raw, None
+        if raw is not None:
+            raw.disconnect()

@@ -1,0 +1,73 @@
+"""Pushes, locks and failed jobs as scripts take them. What cannot be stored raises here, before anything is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qcore.clock import milliseconds
+from qcore.errors import DriverError
+from qcore.redis.keys import name, place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from qcore.driver import Lock, Push, Unlock
+    from qcore.failed import FailedJob
+    from qcore.redis.script import Argument
+
+_FAR = 1 << 52
+"""Milliseconds: beyond that a sorted set cannot tell two instants apart."""
+
+_CHUNK = 200
+_CHUNK_BYTES = 1 << 20
+
+
+def micros(seconds: float) -> int:
+    """Whole microseconds, in which scripts are told how long something takes.
+
+    :raises DriverError: for a time that cannot be kept.
+    :raises ArithmeticError, ValueError: for what is no number of seconds.
+    """
+    if milliseconds(seconds) > _FAR:
+        raise DriverError(f"redis cannot keep a time of {seconds:g} seconds: the longest is {_FAR / 1000:g}")
+    return round(seconds * 1_000_000)
+
+
+def push_arguments(push: Push) -> list[Argument]:
+    """Write a push with its lock."""
+    queue, payload, delay, lock = push
+    head = [place(queue), name(payload.id, "the id of a job"), payload.body, micros(delay)]
+    return [*head, b"", b"", b"", b""] if lock is None else [*head, *lock_arguments(lock)]
+
+
+def lock_arguments(lock: Lock) -> list[Argument]:
+    """Write a lock."""
+    ttl: Argument = b"" if lock.ttl is None else micros(lock.ttl)
+    return [name(lock.key, "a key"), lock.owner.encode(), ttl, lock.rule.value]
+
+
+def unlock_arguments(unlocks: Iterable[Unlock]) -> list[Argument]:
+    """Write locks to free."""
+    return [part.encode() for unlock in unlocks for part in unlock]
+
+
+def failed_arguments(record: FailedJob) -> list[Argument]:
+    """Write the record of a failed job."""
+    # A traceback may show what is not quite text, such as a file name in a broken encoding.
+    exception = record.exception.encode("utf-8", "backslashreplace")
+    job_id = name(record.payload.id, "the id of a job")
+    return [job_id, record.payload.body, record.connection, record.queue, exception, repr(float(record.failed_at))]
+
+
+def chunks(pushes: Iterable[Push]) -> Iterator[list[Argument]]:
+    """Write many pushes in pieces that keep a server busy for a moment only."""
+    piece: list[Argument] = []
+    count = size = 0
+    for push in pushes:
+        piece += push_arguments(push)
+        count, size = count + 1, size + len(push.payload.body)
+        if count == _CHUNK or size >= _CHUNK_BYTES:
+            yield piece
+            piece, count, size = [], 0, 0
+    if piece:
+        yield piece

@@ -1,0 +1,186 @@
+"""The scripts that move payloads.
+
+A payload is a hash: ``q`` its queue, ``p`` its body, ``n`` the number of its push, ``d`` the millisecond since which
+it is ready, ``a`` attempts, ``t`` the newest token, ``r`` the reservation or release that came last, ``v`` the verdict.
+
+Numbers and tokens come from one counter that only grows. So a token belongs to the life of a payload that began
+with ``n`` exactly when it is larger than ``n``, and no token is used twice, whatever was deleted meanwhile.
+The members of the sorted sets begin with ``n``, 16 digits, so that what is due in one millisecond keeps the order of
+its pushes. Nothing migrates: to reserve is to take the first of three heads, so a million that are due cost nothing.
+
+A server that is out of memory refuses a first write that needs some, and changes nothing. What frees memory
+goes through: the first write of reserve, delete, release and extend is a removal.
+"""
+
+from __future__ import annotations
+
+from qcore.redis.parts import COUNTED, FAILED, FOUND, KEYS, LOCKS, START, STORE, WAKE
+from qcore.redis.script import Script
+
+PUSH = Script(
+    START,
+    WAKE,
+    STORE,
+    """
+local refused = false
+if call('EXISTS', P .. 'qcore:job:' .. ARGV[4]) == 0 then store(ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])) end
+""",
+)
+
+PUSH_ALL = Script(
+    START,
+    WAKE,
+    STORE,
+    KEYS,
+    LOCKS,
+    """
+local held = false
+for at = 3, #ARGV, 8 do held = push(at) end
+return held
+""",
+)
+
+TAKE_LOCK = Script(START, KEYS, LOCKS.partition("local function push")[0], "return take(ARGV[3], ARGV[4], ARGV[5], ARGV[6])")
+
+RESERVE = Script(
+    START,
+    """
+local lease, rid, next_due = tonumber(ARGV[3]), ARGV[4], nil
+local function taken(index, q, id, member)
+  local k = P .. 'qcore:job:' .. id
+  local j = call('HMGET', k, 'p', 'n', 'a', 'v')
+  if not j[1] then  -- somebody else's work, or its hash was removed: what is left of it is the payload
+    j[1], j[2] = member or id, number()
+    id = 'unknown-' .. j[2]
+    k = P .. 'qcore:job:' .. id
+    call('HSET', k, 'q', ARGV[index], 'p', j[1], 'n', j[2])
+  end
+  local token, attempts = number(), (tonumber(j[3]) or 0) + 1
+  call('HSET', k, 'a', attempts, 't', token, 'r', rid)
+  call('ZADD', q .. ':reserved', whole(math.ceil((now + lease) / 1000)), j[2] .. ':' .. id)
+  return {id, j[1], attempts, token, j[4] or '', index - 5}
+end
+if again then
+  for index = 5, #ARGV do
+    local q = P .. 'queues:' .. ARGV[index]
+    for _, member in ipairs(call('ZREVRANGE', q .. ':reserved', 0, 999)) do
+      local id = string.sub(member, 18)
+      local j = call('HMGET', P .. 'qcore:job:' .. id, 'r', 'p', 'a', 't', 'v')
+      if j[1] == rid then return {id, j[2], tonumber(j[3]), j[4], j[5] or '', index - 5} end
+    end
+  end
+end
+for index = 5, #ARGV do
+  local q = P .. 'queues:' .. ARGV[index]
+  local first, due, part = nil, nil, nil
+  for _, name in ipairs({':delayed', ':reserved'}) do
+    local head = call('ZRANGE', q .. name, 0, 0, 'WITHSCORES')
+    local its = head[1] and tonumber(head[2])
+    if its and (not due or its < due or (its == due and tonumber(string.sub(head[1], 1, 16)) < tonumber(string.sub(first, 1, 16)))) then
+      first, due, part = head[1], its, name
+    end
+  end
+  if due and due <= ms then
+    local head = call('LINDEX', q, 0)
+    local j = head and call('HMGET', P .. 'qcore:job:' .. head, 'd', 'n')
+    if not (j and j[1] and (tonumber(j[1]) < due or (tonumber(j[1]) == due and tonumber(j[2]) < tonumber(string.sub(first, 1, 16))))) then
+      call('ZREM', q .. part, first)
+      return taken(index, q, string.sub(first, 18), first)
+    end
+  elseif due and (not next_due or due < next_due) then
+    next_due = due
+  end
+  local id = call('LPOP', q)
+  if id then return taken(index, q, id) end
+end
+return next_due and whole(next_due * 1000 - now)
+""",
+)
+
+_REMOVE = """
+local job, refused = found(ARGV[3], ARGV[4])
+if not job then return again and refused == 'gone' and 'done' or refused end
+local only_last = ARGV[5] == '1'
+if only_last and not (job.newest and call('ZSCORE', job.q .. ':reserved', job.member)) then return 'stale' end
+"""
+
+_REMOVED = """
+call('DEL', job.k)
+if call('ZREM', job.q .. ':reserved', job.member) == 0 then call('ZREM', job.q .. ':delayed', job.member) end
+"""
+
+DELETE = Script(START, FOUND, _REMOVE, _REMOVED, "return job.newest and 'done' or 'late'")
+
+DELETE_WITH = Script(
+    START,
+    WAKE,
+    STORE,
+    KEYS,
+    LOCKS,
+    FOUND,
+    FAILED,
+    COUNTED,
+    _REMOVE,
+    """
+local at = 6
+local unlocks, pushes, failed, batch = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+at = 10
+local unlocks_at = at
+at = at + 2 * unlocks
+local pushes_at = at
+at = at + 8 * pushes
+local failed_at = at
+at = at + 6 * failed
+if batch == '1' and is_changed(at) then return 'changed' end
+""",
+    _REMOVED,
+    """
+for each = unlocks_at, pushes_at - 1, 2 do
+  local held = call('HGET', P .. 'qcore:keys', ARGV[each])
+  if held then
+    local owner = string.sub(held, string.find(held, ':', 1, true) + 1)
+    if owner == ARGV[each + 1] or owner == 'pending:' .. ARGV[each + 1] then drop_key(ARGV[each]) end
+  end
+end
+if batch == '1' then keep_counted(at) end
+for each = pushes_at, failed_at - 1, 8 do push(each) end
+if failed == '1' then keep_failed(failed_at) end
+return job.newest and 'done' or 'late'
+""",
+)
+
+RELEASE = Script(
+    START,
+    WAKE,
+    FOUND,
+    """
+local job, refused = found(ARGV[3], ARGV[4])
+if not job then return refused end
+local mine = 'released ' .. ARGV[4]
+if not job.newest or call('ZREM', job.q .. ':reserved', job.member) == 0 then
+  return again and job.last == mine and 'done' or 'stale'
+end
+local delay = tonumber(ARGV[5])
+call('ZADD', job.q .. ':delayed', whole(delay <= 0 and ms or math.ceil((now + delay) / 1000)), job.member)
+call('HSET', job.k, 'r', mine)
+if ARGV[6] == '1' then call('HINCRBY', job.k, 'a', -1) end
+if ARGV[7] == '' then call('HDEL', job.k, 'v') else call('HSET', job.k, 'v', ARGV[7]) end
+if delay <= 0 then wake(job.q, 1) else wake_if_first(job.q, job.member) end
+return 'done'
+""",
+)
+
+EXTEND = Script(
+    START,
+    WAKE,
+    FOUND,
+    """
+local job, refused = found(ARGV[3], ARGV[4])
+if not job then return refused end
+if not job.newest or call('ZREM', job.q .. ':reserved', job.member) == 0 then return 'stale' end
+local more = tonumber(ARGV[5])
+call('ZADD', job.q .. ':reserved', whole(more <= 0 and ms or math.ceil((now + more) / 1000)), job.member)
+if call('ZRANGE', job.q .. ':reserved', 0, 0)[1] == job.member then wake(job.q, 1) end
+return 'done'
+""",
+)

@@ -1,0 +1,48 @@
+"""What a server complains about, in one line that says what to do."""
+
+from __future__ import annotations
+
+from redis import exceptions
+
+from qcore.errors import DriverError
+
+_CAUSES: tuple[tuple[type[Exception], str], ...] = (
+    (exceptions.AuthenticationError, "refuses the user or password ({error}): correct them in the url or the settings"),
+    (exceptions.AuthorizationError, "refuses the user or password ({error}): correct them in the url or the settings"),
+    (exceptions.BusyLoadingError, "is loading its data: it will be back by itself"),
+    (exceptions.ReadOnlyError, "is a replica, and cannot be written: name the primary, or connect through Sentinel"),
+    (exceptions.OutOfMemoryError, "is out of memory (its maxmemory is reached): nothing was stored; give it more"),
+    (exceptions.NoPermissionError, "does not let this user do that ({error}): see the ACL rules in docs/redis.md"),
+    (exceptions.ClusterDownError, "is a cluster that is down ({error}): it will be back when its nodes are"),
+    (exceptions.TimeoutError, "did not answer in time ({error})"),
+    (exceptions.ConnectionError, "cannot be reached ({error}): is it running, and is the url right?"),
+)
+
+_WORDS = (
+    ("max number of clients", "has no room for another connection: raise its maxclients, or run fewer workers"),
+    ("NOAUTH", "wants a password: put it into the url or the settings"),
+    ("WRONGPASS", "refuses the user or password: correct them in the url or the settings"),
+    ("NOPERM", "does not let this user do that ({error}): see the ACL rules in docs/redis.md"),
+    ("OOM", "is out of memory (its maxmemory is reached): nothing was stored; give it more"),
+    ("READONLY", "is a replica, and cannot be written: name the primary, or connect through Sentinel"),
+    ("LOADING", "is loading its data: it will be back by itself"),
+    ("MASTERDOWN", "is a replica whose primary is down: it will be back by itself"),
+    ("BUSY", "is busy with a script of somebody else: it will be back when that ends, or is killed"),
+    ("WRONGTYPE", "holds something of another kind under a key of qcore ({error}): set another prefix for one of the two"),
+    ("MISCONF", "cannot write to its disk, and so refuses all writes: look at its log; nothing was stored"),
+    ("NOREPLICAS", "has too few replicas to take writes: it will be back when they are"),
+    ("unknown command", "does not know a command ({error}): qcore needs redis 6.2 or newer"),
+)
+
+
+def explained(error: Exception, where: str) -> DriverError:
+    """Make the error of a server one that a user can act on; raise it ``from`` the original."""
+    said = " ".join(str(error).split())[:200]
+    if isinstance(error, exceptions.ResponseError | exceptions.ConnectionError):
+        for word, line in _WORDS:
+            if said.startswith(word) or f" {word} " in f" {said} ":
+                return DriverError(f"{where} {line.format(error=said)}")
+    for kind, line in _CAUSES:
+        if isinstance(error, kind):
+            return DriverError(f"{where} {line.format(error=said)}")
+    return DriverError(f"{where}: {type(error).__name__}: {said}")

@@ -1,0 +1,72 @@
+"""How an idle thread waits for a push, on a connection of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from qcore.redis.script import packed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qcore.redis.home import RedisHome
+    from qcore.redis.link import Link
+
+
+class Waiter:
+    """Reads from the ``notify`` lists of queues, and never longer than it is told.
+
+    The server ends a blocking read up to a tenth of a second late. So it is sent with a long time, and it is the
+    socket that is waited on; a read that is still under way goes on when the thread waits again.
+    """
+
+    def __init__(self, home: RedisHome) -> None:
+        """Open nothing yet."""
+        self._home = home
+        self._link: Link | None = None
+        self._places: tuple[bytes, ...] | None = None
+        """What is being read from; None between two reads."""
+
+    def wait(self, places: Sequence[bytes], seconds: float) -> None:
+        """Wait until one of the queues was pushed to, at most that long.
+
+        It may end early. When the server is lost it ends at once: whoever asks next will be told why.
+        """
+        try:
+            link = self._reading(tuple(places))
+            if link.has_answer(seconds):
+                self._places = None
+                link.answer()
+        except (RedisError, OSError):
+            self._drop()
+
+    def _reading(self, places: tuple[bytes, ...]) -> Link:
+        link = self._link
+        if link is None or not link.usable or self._places not in {None, places}:
+            self._drop()
+            link = self._link = self._home.open()
+        if self._places is None:
+            root, most = self._home.root, f"{self._home.block_for:.3f}"
+            link.send(packed((b"BLPOP", *(b"%bqueues:%b:notify" % (root, each) for each in places), most)))
+            self._places = places
+        return link
+
+    def stop(self) -> None:
+        """End a read that is under way: a thread that has work to do must not take what would wake another."""
+        if self._places is None or self._link is None:
+            return
+        try:
+            if self._link.has_answer(0):
+                self._places = None
+                self._link.answer()
+            else:
+                self._drop()
+        except (RedisError, OSError):
+            self._drop()
+
+    def _drop(self) -> None:
+        link, self._link, self._places = self._link, None, None
+        if link is not None:
+            link.close()
