@@ -44,7 +44,7 @@ def say(line: str) -> None:
 def place_of(queue: Queue) -> str:
     """Say where a connection keeps its jobs: the absolute path of its file, if it is one."""
     home = queue.driver.home
-    return f"{queue.name} ({home.path})" if isinstance(home, Database) else queue.name
+    return f"{queue.name} ({home.place})" if isinstance(home, Database) else queue.name
 
 
 def job_name(app: App, at_rest: Payload) -> str:

@@ -93,7 +93,7 @@ def _with_owner(app: App, kind: str, held: Held) -> Seen:
 def _found(app: App, connection: str, job_id: str) -> Listed | None:
     try:
         driver = app.connections.driver(connection)
-        if not isinstance(driver, Findable) or (isinstance(driver.home, Database) and not driver.home.path.exists()):
+        if not isinstance(driver, Findable) or (isinstance(driver.home, Database) and not driver.home.exists()):
             return None  # looking into a database would make it
         return driver.find(job_id)
     except QcoreError:  # one that cannot be reached hides no locks

@@ -77,7 +77,7 @@ def app_that_is_heard(project: Project, *, as_json: bool) -> App:
     app.signals.require_shared()
     home = app.connections.store.home
     if not as_json and sys.stdout.isatty() and isinstance(home, Database):
-        say(f"Store {home.path}")
+        say(f"Store {home.place}")
     return app
 
 

@@ -138,7 +138,7 @@ def _greet(app: App, queue: Queue, options: WorkerOptions) -> None:
         click.echo(f"warning: {what}", err=True)
     if sys.stderr.isatty():
         home = queue.driver.home
-        place = f" ({home.path})" if isinstance(home, Database) else ""
+        place = f" ({home.place})" if isinstance(home, Database) else ""
         names = ", ".join(options.queues)
         click.echo(escaped(f"Processing jobs from the [{names}] queues on {queue.name}{place}."), err=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from qcore.clock import milliseconds
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from qcore.clock import Clock
     from qcore.driver import Lock
     from qcore.sql import Database
-    from qcore.sql.connection import Connection
+    from qcore.sql.connection import Asks, Runs
+    from qcore.sql.database import Timed
 
-_POLL_FIRST = 0.02
-_POLL_LAST = 0.05
+_SOON = 0.02
+"""Seconds until another look when what is due could not be had: somebody else has it in hand."""
+
 _MOMENT = 0.000_001
 """Waits below the resolution of clocks are over."""
 
@@ -34,23 +37,26 @@ class DatabaseDriver:
         self.retry_after = retry_after
         self._clock = clock
 
+    @cached_property
+    def _timed(self) -> Timed:
+        return self.home.timed(self._clock)
+
     def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
         """Store a payload, due in ``delay`` seconds."""
-        row = push_row(Push(queue, payload, delay), self._clock.now())
-        self.home.connection().changed(self.home.statements.push, **row)
+        statements, now = self._timed
+        self.home.changed(statements.push, **push_row(Push(queue, payload, delay), now()))
 
     def bulk(self, pushes: Iterable[Push]) -> None:
         """Store all, in order, in one transaction."""
-        connection, ready = self.home.connection(), list(pushes)
-        with connection.transaction():
-            push_all(connection, self.home.statements, ready, self._clock.now())
+        ready = list(pushes)
+        statements, now = self._timed
+        self.home.atomically(lambda runs: push_all(runs, statements, ready, now()))
 
     def push_locked(self, push: Push) -> str | None:
         """Store a payload and take its lock; gives the owner of the lock when that refused the push."""
-        connection = self.home.connection()
-        self.home.sweep_keys_now_and_then(self._now())
-        with connection.transaction():
-            return push_within(connection, self.home.statements, push, self._clock.now())
+        statements, now = self._timed
+        self.home.sweep_keys_now_and_then(self._timed, self._now())
+        return self.home.atomically(lambda runs: push_within(runs, statements, push, now()))
 
     def joined(self, transaction: object) -> DatabaseDriver:
         """Give the driver as it is inside a transaction of the caller, which has to be on this database."""
@@ -60,10 +66,9 @@ class DatabaseDriver:
 
     def take_lock(self, lock: Lock) -> str | None:
         """Take a lock for a payload that is stored already, or not yet; gives the owner that holds it instead."""
-        connection = self.home.connection()
-        self.home.sweep_keys_now_and_then(self._now())
-        with connection.transaction():
-            return take_lock(connection, self.home.statements, lock, self._clock.now())
+        statements, now = self._timed
+        self.home.sweep_keys_now_and_then(self._timed, self._now())
+        return self.home.atomically(lambda runs: take_lock(runs, statements, lock, now()))
 
     def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
         """Take the first due payload of the first queue that has one."""
@@ -75,110 +80,115 @@ class DatabaseDriver:
     def _take(self, queues: Sequence[str]) -> Reservation | None:
         if not queues:
             return None
-        rows = self.home.connection().rows(
-            self.home.statements.reserve(len(queues)),
-            now=self._now(),
-            lease_end=milliseconds(self._clock.now() + self.retry_after),
-            **{f"queue_{index}": name for index, name in enumerate(queues)},
-        )
-        if not rows:
+        statements, clock = self._timed
+        now = clock()
+        lease_end = milliseconds(now + self.retry_after)
+        row = self.home.take(statements, queues, now=begun(now), lease_end=lease_end)
+        if row is None:
             return None
-        number, queue, job_id, body, attempts, token, verdict = rows[0]
+        number, queue, job_id, body, attempts, token, verdict = row
         return Reservation(queue, Payload(job_id, body), attempts, token, verdict, number)
 
     def _wait_and_take(self, queues: Sequence[str], wait: float) -> Reservation | None:
-        """Look again when the database was changed, which costs a few microseconds to ask, or something is due.
+        """Look again when the database was changed, as far as it tells, or something is due.
 
-        Looking is reading: idle workers do not take the write lock.
+        Looking is reading: idle workers take no locks.
         """
-        clock, pause, seen = self._clock, _POLL_FIRST, None
+        clock = self._clock
         end = clock.monotonic() + wait
+        watch = self.home.watch(queues, clock)
         due: float | None = None
         while True:
-            self.home.check_file()
-            version = self.home.connection().say("PRAGMA data_version")
-            if version != seen:
-                seen, due = version, self.next_due(queues)
-            if due is not None and milliseconds(due) <= self._now():
+            if watch.changed():
+                due = self._due(queues)
+            if due is not None and due - clock.monotonic() <= _MOMENT:
                 if (taken := self._take(queues)) is not None:
+                    watch.found()
                     return taken
-                due = self.next_due(queues)
+                due = self._due(queues, at_least=_SOON)
             left = end - clock.monotonic()
             if left <= _MOMENT:
                 return None
-            clock.sleep(min(left, pause) if due is None else min(left, pause, max(due - clock.now(), 0)))
-            pause = min(pause * 1.1, _POLL_LAST)
+            watch.wait(left if due is None else min(left, max(due - clock.monotonic(), 0)))
+
+    def _due(self, queues: Sequence[str], *, at_least: float = 0) -> float | None:
+        """Tell when the first payload is due, on the clock that never goes back; not sooner than ``at_least``."""
+        statement = self._timed.statements.due_in(len(queues))
+        names = {f"queue_{index}": name for index, name in enumerate(queues)}
+        [row] = self.home.rows(statement, exact=self._timed.now() * 1000, **names)
+        firsts = [float(first) for first in row if first is not None]
+        return self._clock.monotonic() + max(min(firsts) / 1000, at_least) if firsts else None
 
     def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
         """Remove a payload wherever it is, and apply ``effects`` in the same transaction."""
-        connection = self.home.connection()
         if effects == NONE:
-            return self._remove(connection, reservation, only_last=only_last)
-        with connection.transaction():
-            settled = self._remove(connection, reservation, only_last=only_last)
+            return self._remove(self.home, reservation, only_last=only_last)
+
+        def step(runs: Runs) -> Settled:
+            settled = self._remove(runs, reservation, only_last=only_last)
             if settled in {Settled.DONE, Settled.LATE}:
-                self._apply(connection, effects)
-        return settled
+                self._apply(runs, effects)
+            return settled
 
-    def _apply(self, connection: Connection, effects: Effects) -> None:
-        statements, now = self.home.statements, self._clock.now()
-        unlock_all(connection, statements, effects.unlocks)
-        push_all(connection, statements, effects.pushes, now)
+        return self.home.atomically(step)
+
+    def _apply(self, runs: Runs, effects: Effects) -> None:
+        statements, clock = self._timed
+        now = clock()
+        unlock_all(runs, statements, effects.unlocks)
+        push_all(runs, statements, effects.pushes, now)
         if effects.batch is not None:
-            count_step(connection, statements, effects.batch, now)
+            count_step(runs, statements, effects.batch, now)
         if effects.failed is not None:
-            keep_failed(connection, statements, effects.failed)
+            keep_failed(runs, statements, effects.failed)
 
-    def _remove(self, connection: Connection, reservation: Reservation, *, only_last: bool) -> Settled:
-        statements = self.home.statements
-        if only_last:
-            newest = connection.rows(statements.delete_last, row=reservation.receipt, token=reservation.token)
-        else:
-            newest = connection.rows(statements.delete, row=reservation.receipt)
-        if not newest:
-            return self._refused(connection, reservation)
-        return Settled.DONE if newest == [(reservation.token,)] else Settled.LATE
+    def _remove(self, runs: Asks, reservation: Reservation, *, only_last: bool) -> Settled:
+        statements = self._timed.statements
+        held = {"row": reservation.receipt, "token": reservation.token}
+        if runs.changed(statements.delete_last if only_last else statements.delete_newest, **held):
+            return Settled.DONE
+        if not only_last and runs.changed(statements.delete, row=reservation.receipt):
+            return Settled.LATE
+        return self._refused(runs, reservation)
 
     def release(self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = "") -> Settled:
         """Give a reserved payload back, due in ``delay`` seconds."""
-        connection = self.home.connection()
-        released = connection.changed(
-            self.home.statements.release,
+        released = self.home.changed(
+            self._timed.statements.release,
             row=reservation.receipt,
             token=reservation.token,
-            due=self._due(delay),
+            due=self._due_after(delay),
             returned=int(not count),
             note=verdict,
         )
-        return Settled.DONE if released else self._refused(connection, reservation)
+        return Settled.DONE if released else self._refused(self.home, reservation)
 
     def extend(self, reservation: Reservation, seconds: float) -> Settled:
         """Let the lease end ``seconds`` from now."""
-        connection = self.home.connection()
-        extended = connection.changed(
-            self.home.statements.extend,
+        extended = self.home.changed(
+            self._timed.statements.extend,
             row=reservation.receipt,
             token=reservation.token,
-            lease_end=self._due(seconds),
+            lease_end=self._due_after(seconds),
         )
-        return Settled.DONE if extended else self._refused(connection, reservation)
+        return Settled.DONE if extended else self._refused(self.home, reservation)
 
-    def _refused(self, connection: Connection, reservation: Reservation) -> Settled:
-        live = connection.rows(self.home.statements.is_live, uuid=reservation.payload.id)
+    def _refused(self, runs: Asks, reservation: Reservation) -> Settled:
+        live = runs.rows(self._timed.statements.is_live, uuid=reservation.payload.id)
         return Settled.STALE if live else Settled.GONE
 
     def size(self, queue: str) -> int:
         """Count the payloads of a queue: ready, delayed and reserved."""
-        [(count,)] = self.home.connection().rows(self.home.statements.size, queue=queue)
+        [(count,)] = self.home.rows(self._timed.statements.size, queue=queue)
         return int(count)
 
     def clear(self, queue: str) -> int:
         """Remove every payload of a queue, and say how many."""
-        return self.home.connection().changed(self.home.statements.clear, queue=queue)
+        return self.home.changed(self._timed.statements.clear, queue=queue)
 
     def counts(self) -> list[QueueCounts]:
         """Count every queue that holds something, by name."""
-        rows = self.home.connection().rows(self.home.statements.counts, now=self._now())
+        rows = self.home.rows(self._timed.statements.counts, now=self._now())
         return [
             QueueCounts(queue, ready, delayed, reserved, None if oldest is None else oldest / 1000)
             for queue, ready, delayed, reserved, oldest in rows
@@ -186,33 +196,32 @@ class DatabaseDriver:
 
     def listed(self, queue: str, *, limit: int = 100) -> list[Listed]:
         """Show the payloads of a queue in the order in which they become available."""
-        now = self._now()
-        rows = self.home.connection().rows(self.home.statements.listed, queue=queue, most=limit)
+        rows = self.home.rows(self._timed.statements.listed, queue=queue, most=limit, now=self._now())
         return [
             Listed(queue, Payload(job_id, body), _state(due, reserved_at, now), attempts, due / 1000)
-            for job_id, body, attempts, reserved_at, due in rows
+            for job_id, body, attempts, reserved_at, due, now in rows
         ]
 
     def find(self, job_id: str) -> Listed | None:
         """Look a live payload up."""
-        rows = self.home.connection().rows(self.home.statements.find_job, uuid=job_id)
+        rows = self.home.rows(self._timed.statements.find_job, uuid=job_id, now=self._now())
         if not rows:
             return None
-        [(queue, body, attempts, reserved_at, due)] = rows
-        return Listed(queue, Payload(job_id, body), _state(due, reserved_at, self._now()), attempts, due / 1000)
+        [(queue, body, attempts, reserved_at, due, now)] = rows
+        return Listed(queue, Payload(job_id, body), _state(due, reserved_at, now), attempts, due / 1000)
 
     def next_due(self, queues: Sequence[str]) -> float | None:
         """Tell when the next payload of these queues becomes available, in seconds since 1970."""
-        connection, statement = self.home.connection(), self.home.statements.next_due
-        firsts = [connection.rows(statement, queue=name)[0][0] for name in queues]
+        statement = self._timed.statements.next_due
+        firsts = [self.home.rows(statement, queue=name)[0][0] for name in queues]
         return min((first / 1000 for first in firsts if first is not None), default=None)
 
     def _now(self) -> int:
-        return begun(self._clock.now())
+        return begun(self._timed.now())
 
-    def _due(self, delay: float) -> int:
+    def _due_after(self, delay: float) -> int:
         # Without a delay it is due in this very millisecond; with one, never early.
-        return self._now() if delay <= 0 else milliseconds(self._clock.now() + delay)
+        return self._now() if delay <= 0 else milliseconds(self._timed.now() + delay)
 
 
 def _state(due: int, reserved_at: int | None, now: int) -> str:

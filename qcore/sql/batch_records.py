@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from qcore.batches import BatchStep, Counted
-    from qcore.sql.connection import Row, Runs
+    from qcore.sql.connection import Asks, Row, Runs
     from qcore.sql.statements import Statements
 
 
@@ -26,9 +26,15 @@ def inputs_of(record: BatchRecord) -> dict[str, Any]:
     return {**record._asdict(), "adding": int(record.adding), "batch": record.id}
 
 
-def find(runs: Runs, statements: Statements, batch_id: str) -> BatchRecord | None:
+def find(runs: Asks, statements: Statements, batch_id: str) -> BatchRecord | None:
     """Look a batch up."""
     rows = runs.rows(statements.find_batch, batch=batch_id)
+    return record_of(rows[0]) if rows else None
+
+
+def lock(runs: Runs, statements: Statements, batch_id: str) -> BatchRecord | None:
+    """Look a batch up that is about to be changed: others wait for the end of the transaction."""
+    rows = runs.rows(statements.lock_batch, batch=batch_id)
     return record_of(rows[0]) if rows else None
 
 
@@ -37,7 +43,7 @@ def count_step(runs: Runs, statements: Statements, step: BatchStep, now: float) 
 
     A batch or member that is not there, or was counted before, changes nothing. ``now`` is in seconds since 1970.
     """
-    record = find(runs, statements, step.batch_id)
+    record = lock(runs, statements, step.batch_id)
     if record is not None:
         members = (step.member, *step.dropped)
         keep(runs, statements, after_step(record, states(runs, statements, step.batch_id, members), step), now)

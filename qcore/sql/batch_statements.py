@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, and_, delete, literal_column, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from qcore.batches import BatchRecord, State
 from qcore.sql.compiled import Compiled, given
@@ -21,19 +20,24 @@ _COUNTED = BatchRecord._fields[BatchRecord._fields.index("total") :]
 
 
 class BatchStatements(Compiled):
-    """The statements for SQLite about batches and their members."""
+    """The statements about batches and their members."""
 
     @cached_property
     def create_batch(self) -> Statement:
         """Inputs: the fields of a record. Changes nothing when there is one with its id."""
         fields = {name: given(name) for name in BatchRecord._fields}
-        row = sqlite_insert(batches).values(**fields, positions=literal_column("0"))
-        return self._compiled(row.on_conflict_do_nothing(index_elements=["id"]))
+        return self._compiled(self._words.add(batches, fields | {"positions": literal_column("0")}, ["id"]))
 
     @cached_property
     def find_batch(self) -> Statement:
         """Inputs: batch. Returns a record."""
         return self._compiled(select(*_RECORD).where(batches.c.id == given("batch")))
+
+    @cached_property
+    def lock_batch(self) -> Statement:
+        """Inputs: batch. Returns a record and the number of positions given out; others wait for the transaction."""
+        found = select(*_RECORD, batches.c.positions).where(batches.c.id == given("batch"))
+        return self._compiled(found.with_for_update())
 
     @cached_property
     def list_batches(self) -> Statement:
@@ -43,11 +47,9 @@ class BatchStatements(Compiled):
 
     @cached_property
     def give_positions(self) -> Statement:
-        """Inputs: batch, count. Returns a record, and the first position after those that were given out."""
+        """Inputs: batch, count."""
         grown = update(batches).where(batches.c.id == given("batch"))
-        return self._compiled(
-            grown.values(positions=batches.c.positions + given("count")).returning(*_RECORD, batches.c.positions)
-        )
+        return self._compiled(grown.values(positions=batches.c.positions + given("count")))
 
     @cached_property
     def count_batch(self) -> Statement:
@@ -82,13 +84,13 @@ class BatchStatements(Compiled):
     @cached_property
     def add_member(self) -> Statement:
         """Inputs: batch, member, position. Changes nothing when the batch knows it."""
-        row = sqlite_insert(batch_members).values(
-            batch_id=given("batch"),
-            member=given("member"),
-            state=literal_column(f"'{State.PENDING.value}'"),
-            position=given("position"),
-        )
-        return self._compiled(row.on_conflict_do_nothing(index_elements=["batch_id", "member"]))
+        fields = {
+            "batch_id": given("batch"),
+            "member": given("member"),
+            "state": literal_column(f"'{State.PENDING.value}'"),
+            "position": given("position"),
+        }
+        return self._compiled(self._words.add(batch_members, fields, ["batch_id", "member"]))
 
     @cached_property
     def members_from(self) -> Statement:

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from qcore import sessions
 from qcore.errors import ConfigError, DriverError, UnsupportedError
-from qcore.sql.trouble import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-    from qcore.sql.connection import Row
-    from qcore.sql.database import Database
+    from qcore.sql.connection import Row, Runs
+    from qcore.sql.database import Database, Timed
+    from qcore.sql.dialect import Dialect
     from qcore.sql.statement import Statement
 
 _LEGACY = -1
 """How Python 3.12 and later call the mode in which all versions before are."""
 
 
+T = TypeVar("T")
+
+
 class Borrowed:
     """The connection of the caller. Unlike one of our own it stays open whatever happens: its owner rolls back."""
 
-    def __init__(self, raw: Any, place: str) -> None:  # noqa: ANN401 - whatever the caller has
+    def __init__(self, raw: Any, dialect: Dialect) -> None:  # noqa: ANN401 - whatever the caller has
         """Take the connection beneath the caller's, by the interface that all database modules have."""
         self._raw = raw
-        self._place = place
+        self._dialect = dialect
 
     def rows(self, statement: Statement, **inputs: object) -> list[Row]:
         """Run a statement and fetch all that it returns."""
@@ -46,18 +49,13 @@ class Borrowed:
         _, count = self._run(statement.sql, [[each[name] for name in statement.inputs] for each in inputs], many=True)
         return count
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Be inside a transaction, as everything here is."""
-        yield
-
     def _run(self, sql: str, values: list[Any], *, many: bool = False) -> tuple[list[Row], int]:
         try:
             with closing(_cursor(self._raw)) as cursor:
                 (cursor.executemany if many else cursor.execute)(sql, values)
                 return [] if cursor.description is None else cursor.fetchall(), cursor.rowcount
-        except (sqlite3.Error, OverflowError, UnicodeError) as error:
-            raise explained(error, self._place) from error
+        except (*self._dialect.errors, OverflowError, UnicodeError) as error:
+            raise self._dialect.explained(error) from error
 
 
 class JoinedDatabase:
@@ -65,15 +63,18 @@ class JoinedDatabase:
 
     def __init__(self, database: Database, borrowed: Borrowed) -> None:
         """Take the database, and the transaction that is on it."""
-        self.path = database.path
+        self.place = database.place
         self.statements = database.statements
+        self.timed = database.timed
+        self.rows = borrowed.rows
+        self.changed = borrowed.changed
         self._borrowed = borrowed
 
-    def connection(self) -> Borrowed:
-        """Give the connection of the caller."""
-        return self._borrowed
+    def atomically(self, act: Callable[[Runs], T]) -> T:
+        """Run a function: it is in a transaction, as everything here is."""
+        return act(self._borrowed)
 
-    def sweep_keys_now_and_then(self, now: int) -> None:
+    def sweep_keys_now_and_then(self, timed: Timed, now: int) -> None:
         """Leave that to others: the caller shall not wait for it."""
 
 
@@ -87,7 +88,7 @@ def joined(database: Database, caller: object) -> Database:
     :raises ConfigError: when it is on another database, none is open, or it is nothing that has one.
     :raises UnsupportedError: when the caller has to await its database, and does not.
     """
-    return _join(database, _raw_on(database.path, caller))
+    return _join(database, _raw_on(database.dialect.path, caller))
 
 
 def joined_if_there(database: Database, caller: object) -> Database | None:
@@ -95,7 +96,7 @@ def joined_if_there(database: Database, caller: object) -> Database | None:
 
     :raises UnsupportedError: when it is on this one, but the caller has to await it, and does not.
     """
-    raw = _raw_if_on(database.path, caller)
+    raw = _raw_if_on(database.dialect.path, caller)
     return None if raw is None else _join(database, raw)
 
 
@@ -103,7 +104,7 @@ def _join(database: Database, raw: Any) -> Database:  # noqa: ANN401 - whatever 
     key = id(database), id(raw)
     found = _joined.get(key)
     if found is None:
-        found = _joined[key] = JoinedDatabase(database, Borrowed(raw, str(database.path)))
+        found = _joined[key] = JoinedDatabase(database, Borrowed(raw, database.dialect))
     return cast("Database", found)  # it has what writing needs
 
 

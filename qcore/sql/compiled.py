@@ -9,8 +9,9 @@ from sqlalchemy import bindparam
 from qcore.sql.statement import Statement
 
 if TYPE_CHECKING:
-    from sqlalchemy import Dialect
     from sqlalchemy.sql.elements import ClauseElement
+
+    from qcore.sql.words import Words
 
 
 def given(name: str) -> Any:  # noqa: ANN401 - SQLAlchemy takes its type from the column beside it
@@ -21,9 +22,9 @@ def given(name: str) -> Any:  # noqa: ANN401 - SQLAlchemy takes its type from th
 class Compiled:
     """Statements as properties, each compiled when it is first used."""
 
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
+    def __init__(self, words: Words) -> None:
+        self._words = words
 
     def _compiled(self, clause: ClauseElement) -> Statement:
-        compiled: Any = clause.compile(dialect=self._dialect)
-        return Statement(compiled.string, tuple(compiled.positiontup))
+        compiled: Any = clause.compile(dialect=self._words.dialect)
+        return Statement(compiled.string, tuple(compiled.positiontup or ()))

@@ -5,29 +5,35 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakSet
 
-from qcore.sql.trouble import explained
+from qcore.errors import DriverError
+from qcore.sql.trouble import LostError
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from qcore.sql.dialect import Dialect
     from qcore.sql.statement import Statement
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 
 
-class Runs(Protocol):
-    """Where statements are run: on a connection of qcore, or in a transaction that somebody else began and ends."""
+class Asks(Protocol):
+    """Where single statements are run."""
 
     def rows(self, statement: Statement, **inputs: object) -> list[Row]:
         """Run a statement and fetch all that it returns."""
 
     def changed(self, statement: Statement, **inputs: object) -> int:
         """Run a statement and say how many rows it changed."""
+
+
+class Runs(Asks, Protocol):
+    """A transaction: on a connection of qcore, or one that somebody else began and ends."""
 
     def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> int:
         """Run a statement once for each set of inputs, and say how many rows that changed."""
@@ -40,17 +46,18 @@ class Connection:
     call broke off may still hold half of the answer. The next call of the thread opens a new one.
     """
 
-    def __init__(self, raw: sqlite3.Connection | None, errors: type[Exception], place: str) -> None:
-        self._raw: Any = raw  # None once it is closed
-        self._errors = (errors, OverflowError, UnicodeError)  # the latter two: values no column can hold
-        self._place = place
+    def __init__(self, raw: Any, dialect: Dialect) -> None:  # noqa: ANN401 - of whatever module
+        self.raw = raw
+        """None once it is closed."""
+        self._dialect = dialect
+        self._errors = (*dialect.errors, OverflowError, UnicodeError)  # the latter two: values no column can hold
         self._process = os.getpid()
         _opened.add(self)
 
     @property
     def usable(self) -> bool:
         """False once it was closed, and in a process that was forked: it belongs to the parent."""
-        return self._raw is not None and self._process == os.getpid()
+        return self.raw is not None and self._process == os.getpid()
 
     def rows(self, statement: Statement, **inputs: object) -> list[Row]:
         """Run a statement and fetch all that it returns."""
@@ -64,23 +71,43 @@ class Connection:
 
     def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> int:
         """Run a statement once for each set of inputs, and say how many rows that changed."""
-        _, count = self._run(statement.sql, [[each[name] for name in statement.inputs] for each in inputs], many=True)
+        values = [[each[name] for name in statement.inputs] for each in inputs]
+        if not values:
+            return 0
+        _, count = self._run(statement.sql, values, many=True)
         return count
 
     def say(self, sql: str) -> list[Row]:
         """Run plain SQL without inputs."""
-        rows, _ = self._run(sql, [])
+        rows, _ = self._run(sql, None)
         return rows
 
-    def _run(self, sql: str, values: list[Any], *, many: bool = False) -> tuple[list[Row], int]:
+    def _run(self, sql: str, values: list[Any] | None, *, many: bool = False) -> tuple[list[Row], int]:
         try:
-            cursor = self._raw.cursor()
-            (cursor.executemany if many else cursor.execute)(sql, values)
+            cursor = self.raw.cursor()
+            if values is None:
+                cursor.execute(sql)
+            else:
+                (cursor.executemany if many else cursor.execute)(sql, values)
             # Fetched to the end: before that, SQLite has not committed what the statement changed.
             return [] if cursor.description is None else cursor.fetchall(), cursor.rowcount
         except self._errors as error:
             self.close()
-            raise explained(error, self._place) from error
+            raise self._dialect.explained(error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, call: Callable[[], T]) -> T:
+        """Do something on the raw connection, which is closed after anything but success.
+
+        :raises DriverError: that says what to do about an error of the database's module.
+        """
+        try:
+            return call()
+        except self._errors as error:
+            self.close()
+            raise self._dialect.explained(error) from error
         except BaseException:
             self.close()
             raise
@@ -89,22 +116,29 @@ class Connection:
     def transaction(self) -> Iterator[None]:
         """Make what is run inside one atomic step.
 
-        It takes the write lock at once: a transaction that reads first and then cannot
-        write is the one thing that SQLite answers with "database is locked" at any time.
+        :raises LostError: when the connection was lost before the step was done.
+        :raises DriverError: also when it was lost at the end, where nobody knows whether the step was done.
         """
         try:
-            self.say("BEGIN IMMEDIATE")
+            self.say(self._dialect.begin)
             yield
-            self.say("COMMIT")
+            self._commit()
         except BaseException:
             self.close()
             raise
 
+    def _commit(self) -> None:
+        try:
+            self.say("COMMIT")
+        except LostError as error:
+            raise DriverError(str(error)) from error.__cause__
+
     def close(self) -> None:
         """Close it for good; in a forked process leave it alone, since dropping it would close it, too."""
         if self.usable:
-            raw, self._raw = self._raw, None
-            raw.close()
+            raw, self.raw = self.raw, None
+            with suppress(*self._dialect.errors):  # one that is lost already cannot say goodbye
+                raw.close()
 
     def __del__(self) -> None:
         # Its thread has ended. The interpreter's own clean-up would do it with a warning.

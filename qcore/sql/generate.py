@@ -10,10 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy.dialects import sqlite
-
 from qcore.sql.statements import Statements
 from qcore.sql.tables import VERSION, creation
+from qcore.sql.words import SqliteWords
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
 FILE = Path(__file__).with_name("sqlite_text.py")
 
 _QUEUES = 8
-"""Reserve statements are written for up to so many queues; a worker of more has its own compiled."""
+"""Statements about several queues are written for up to so many; a worker of more has its own compiled."""
 
 
 def text() -> str:
     """Give what the file shall say."""
-    statements = Statements(sqlite.dialect(paramstyle="qmark"))
+    statements = Statements(SqliteWords())
     names = sorted(
         name for kind in Statements.__mro__ for name, value in vars(kind).items() if isinstance(value, cached_property)
     )
@@ -37,6 +36,7 @@ def text() -> str:
         f"VERSION = {VERSION}\n",
         f"CREATION = {_tuple(map(repr, creation('sqlite')))}\n",
         f"_RESERVE = {_tuple(_call(statements.reserve(count)) for count in range(1, _QUEUES + 1))}\n",
+        f"_DUE_IN = {_tuple(_call(statements.due_in(count)) for count in range(1, _QUEUES + 1))}\n",
         *(f"{name} = {_call(getattr(statements, name))}" for name in names),
         _TAIL,
     ]
@@ -60,19 +60,27 @@ Written by ``python -m qcore.sql.generate``.
 """
 # ruff: noqa
 
+from functools import cache
+
 from qcore.sql.statement import Statement
 '''
 
 _TAIL = """
 
 def reserve(queues: int) -> Statement:
-    if queues <= len(_RESERVE):
-        return _RESERVE[queues - 1]
-    from sqlalchemy.dialects import sqlite
+    return _RESERVE[queues - 1] if queues <= len(_RESERVE) else _compiled().reserve(queues)
 
+
+def due_in(queues: int) -> Statement:
+    return _DUE_IN[queues - 1] if queues <= len(_DUE_IN) else _compiled().due_in(queues)
+
+
+@cache
+def _compiled():
     from qcore.sql.statements import Statements
+    from qcore.sql.words import SqliteWords
 
-    return Statements(sqlite.dialect(paramstyle="qmark")).reserve(queues)
+    return Statements(SqliteWords())
 """
 
 

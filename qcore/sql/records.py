@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from qcore.driver import Lock, Push, Unlock
     from qcore.failed import FailedJob
-    from qcore.sql.connection import Runs
+    from qcore.sql.connection import Asks, Runs
     from qcore.sql.statements import Statements
 
 
@@ -61,13 +61,26 @@ def take_lock(runs: Runs, statements: Statements, lock: Lock, now: float) -> str
 
 
 def _take_lock(runs: Runs, statements: Statements, lock: Lock, row: dict[str, object]) -> str | None:
-    if runs.changed(statements.take_lock, **row):
-        return None
-    if lock.rule is LockRule.REPLACE:
-        runs.changed(statements.put_key, key=lock.key, value=lock.owner, end=row["end"])
-        return None
-    [(holder, _)] = runs.rows(statements.get_key, key=lock.key, now=row["now"])
-    return str(holder)
+    while not runs.changed(statements.add_key, **row):
+        # Held first, and looked into by another statement: one that waited for the row would not see whose
+        # payload was stored meanwhile.
+        held = runs.rows(statements.lock_key, key=lock.key)
+        if not held:
+            continue  # freed meanwhile
+        if lock.rule is LockRule.REPLACE:
+            runs.changed(statements.put_key, **row)
+        elif not runs.changed(statements.take_over_key, **row):
+            return str(held[0][0])
+        break
+    return None
+
+
+def take_key(runs: Asks, statements: Statements, **row: object) -> bool:
+    """Write a key that is free: there is none, or its time is over. Inputs as those of ``statements.renew_key``."""
+    # The last one is for a key whose time was over, and that was swept in between.
+    return any(
+        runs.changed(each, **row) for each in (statements.add_key, statements.renew_key, statements.add_key)
+    )
 
 
 def push_all(runs: Runs, statements: Statements, pushes: Iterable[Push], now: float) -> set[str]:
@@ -90,7 +103,7 @@ def unlock_all(runs: Runs, statements: Statements, unlocks: Iterable[Unlock]) ->
 def _lock_row(lock: Lock, now: float) -> dict[str, object]:
     return {
         "key": lock.key,
-        "owner": lock.owner,
+        "value": lock.owner,
         "waiting": pending(lock.owner),
         "end": None if lock.ttl is None else milliseconds(now + lock.ttl),
         "now": begun(now),
@@ -106,7 +119,7 @@ def keep_failed(runs: Runs, statements: Statements, record: FailedJob) -> None:
         connection=record.connection,
         queue=record.queue,
         body=record.payload.body,
-        # A traceback may show what no database stores, such as a file name in a broken encoding.
-        exception=record.exception.encode("utf-8", "backslashreplace").decode(),
+        # A traceback may show what no database stores, such as a file name in a broken encoding, or a NUL.
+        exception=record.exception.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00"),
         failed_at=record.failed_at,
     )

@@ -7,6 +7,8 @@ Written by ``python -m qcore.sql.generate``.
 """
 # ruff: noqa
 
+from functools import cache
+
 from qcore.sql.statement import Statement
 
 VERSION = 2
@@ -61,9 +63,44 @@ Statement(
 ),
 )
 
+_DUE_IN = (
+Statement(
+    'SELECT (SELECT min(qcore_jobs.available_at) AS min_1 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_1',
+    ('queue_0', 'exact'),
+),
+Statement(
+    'SELECT (SELECT min(qcore_jobs.available_at) AS min_1 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_1, (SELECT min(qcore_jobs.available_at) AS min_2 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_2',
+    ('queue_0', 'exact', 'queue_1', 'exact'),
+),
+Statement(
+    'SELECT (SELECT min(qcore_jobs.available_at) AS min_1 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_1, (SELECT min(qcore_jobs.available_at) AS min_2 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_2, (SELECT min(qcore_jobs.available_at) AS min_3 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_3',
+    ('queue_0', 'exact', 'queue_1', 'exact', 'queue_2', 'exact'),
+),
+Statement(
+    'SELECT (SELECT min(qcore_jobs.available_at) AS min_1 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_1, (SELECT min(qcore_jobs.available_at) AS min_2 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_2, (SELECT min(qcore_jobs.available_at) AS min_3 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_3, (SELECT min(qcore_jobs.available_at) AS min_4 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_4',
+    ('queue_0', 'exact', 'queue_1', 'exact', 'queue_2', 'exact', 'queue_3', 'exact'),
+),
+Statement(
+    'SELECT (SELECT min(qcore_jobs.available_at) AS min_1 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_1, (SELECT min(qcore_jobs.available_at) AS min_2 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_2, (SELECT min(qcore_jobs.available_at) AS min_3 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_3, (SELECT min(qcore_jobs.available_at) AS min_4 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_4, (SELECT min(qcore_jobs.available_at) AS min_5 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_5',
+    ('queue_0', 'exact', 'queue_1', 'exact', 'queue_2', 'exact', 'queue_3', 'exact', 'queue_4', 'exact'),
+),
+Statement(
+    'SELECT (SELECT min(qcore_jobs.available_at) AS min_1 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_1, (SELECT min(qcore_jobs.available_at) AS min_2 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_2, (SELECT min(qcore_jobs.available_at) AS min_3 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_3, (SELECT min(qcore_jobs.available_at) AS min_4 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_4, (SELECT min(qcore_jobs.available_at) AS min_5 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_5, (SELECT min(qcore_jobs.available_at) AS min_6 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_6',
+    ('queue_0', 'exact', 'queue_1', 'exact', 'queue_2', 'exact', 'queue_3', 'exact', 'queue_4', 'exact', 'queue_5', 'exact'),
+),
+Statement(
+    'SELECT (SELECT min(qcore_jobs.available_at) AS min_1 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_1, (SELECT min(qcore_jobs.available_at) AS min_2 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_2, (SELECT min(qcore_jobs.available_at) AS min_3 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_3, (SELECT min(qcore_jobs.available_at) AS min_4 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_4, (SELECT min(qcore_jobs.available_at) AS min_5 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_5, (SELECT min(qcore_jobs.available_at) AS min_6 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_6, (SELECT min(qcore_jobs.available_at) AS min_7 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_7',
+    ('queue_0', 'exact', 'queue_1', 'exact', 'queue_2', 'exact', 'queue_3', 'exact', 'queue_4', 'exact', 'queue_5', 'exact', 'queue_6', 'exact'),
+),
+Statement(
+    'SELECT (SELECT min(qcore_jobs.available_at) AS min_1 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_1, (SELECT min(qcore_jobs.available_at) AS min_2 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_2, (SELECT min(qcore_jobs.available_at) AS min_3 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_3, (SELECT min(qcore_jobs.available_at) AS min_4 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_4, (SELECT min(qcore_jobs.available_at) AS min_5 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_5, (SELECT min(qcore_jobs.available_at) AS min_6 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_6, (SELECT min(qcore_jobs.available_at) AS min_7 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_7, (SELECT min(qcore_jobs.available_at) AS min_8 FROM qcore_jobs WHERE qcore_jobs.queue = ?) - ? AS anon_8',
+    ('queue_0', 'exact', 'queue_1', 'exact', 'queue_2', 'exact', 'queue_3', 'exact', 'queue_4', 'exact', 'queue_5', 'exact', 'queue_6', 'exact', 'queue_7', 'exact'),
+),
+)
+
 add_key = Statement(
-    'INSERT INTO qcore_keys ("key", value, expires_at) VALUES (?, ?, ?) ON CONFLICT ("key") DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at WHERE qcore_keys.expires_at <= ?',
-    ('key', 'value', 'end', 'now'),
+    'INSERT INTO qcore_keys ("key", value, expires_at) VALUES (?, ?, ?) ON CONFLICT ("key") DO NOTHING',
+    ('key', 'value', 'end'),
 )
 add_member = Statement(
     "INSERT INTO qcore_batch_members (batch_id, member, state, position) VALUES (?, ?, 'p', ?) ON CONFLICT (batch_id, member) DO NOTHING",
@@ -72,6 +109,10 @@ add_member = Statement(
 cancel_batch = Statement(
     "UPDATE qcore_batches SET cancelled_at=?, cancelled_by='request' WHERE qcore_batches.id = ? AND qcore_batches.cancelled_at IS NULL AND qcore_batches.finished_at IS NULL",
     ('at', 'batch'),
+)
+change_key = Statement(
+    'UPDATE qcore_keys SET value=? WHERE qcore_keys."key" = ?',
+    ('value', 'key'),
 )
 change_member = Statement(
     'UPDATE qcore_batch_members SET state=? WHERE qcore_batch_members.batch_id = ? AND qcore_batch_members.member = ?',
@@ -94,11 +135,15 @@ create_batch = Statement(
     ('id', 'name', 'connection', 'queue', 'created_at', 'options', 'total', 'pending', 'failed', 'dropped', 'adding', 'cancelled_at', 'cancelled_by', 'finished_at', 'failure', 'fired'),
 )
 delete = Statement(
-    'DELETE FROM qcore_jobs WHERE qcore_jobs.id = ? RETURNING token',
+    'DELETE FROM qcore_jobs WHERE qcore_jobs.id = ?',
     ('row',),
 )
 delete_last = Statement(
-    'DELETE FROM qcore_jobs WHERE qcore_jobs.id = ? AND qcore_jobs.token = ? AND qcore_jobs.reserved_at IS NOT NULL RETURNING token',
+    'DELETE FROM qcore_jobs WHERE qcore_jobs.id = ? AND qcore_jobs.token = ? AND qcore_jobs.reserved_at IS NOT NULL',
+    ('row', 'token'),
+)
+delete_newest = Statement(
+    'DELETE FROM qcore_jobs WHERE qcore_jobs.id = ? AND qcore_jobs.token = ?',
     ('row', 'token'),
 )
 extend = Statement(
@@ -114,8 +159,8 @@ find_failed = Statement(
     ('uuid',),
 )
 find_job = Statement(
-    'SELECT qcore_jobs.queue, CAST(qcore_jobs.body AS BLOB) AS body, qcore_jobs.attempts, qcore_jobs.reserved_at, qcore_jobs.available_at FROM qcore_jobs WHERE qcore_jobs.uuid = ?',
-    ('uuid',),
+    'SELECT qcore_jobs.queue, CAST(qcore_jobs.body AS BLOB) AS body, qcore_jobs.attempts, qcore_jobs.reserved_at, qcore_jobs.available_at, ? AS at FROM qcore_jobs WHERE qcore_jobs.uuid = ?',
+    ('now', 'uuid'),
 )
 flush_failed = Statement(
     'DELETE FROM qcore_failed_jobs',
@@ -162,7 +207,7 @@ get_key = Statement(
     ('key', 'now'),
 )
 give_positions = Statement(
-    'UPDATE qcore_batches SET positions=(qcore_batches.positions + ?) WHERE qcore_batches.id = ? RETURNING id, name, connection, queue, created_at, options, total, pending, failed, dropped, adding, cancelled_at, cancelled_by, finished_at, failure, fired, positions',
+    'UPDATE qcore_batches SET positions=(qcore_batches.positions + ?) WHERE qcore_batches.id = ?',
     ('count', 'batch'),
 )
 is_live = Statement(
@@ -198,8 +243,16 @@ list_old_batches = Statement(
     ('finished', 'unfinished', 'cancelled'),
 )
 listed = Statement(
-    'SELECT CAST(qcore_jobs.uuid AS VARCHAR) AS uuid, CAST(qcore_jobs.body AS BLOB) AS body, qcore_jobs.attempts, qcore_jobs.reserved_at, qcore_jobs.available_at FROM qcore_jobs WHERE qcore_jobs.queue = ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT ? OFFSET 0',
-    ('queue', 'most'),
+    'SELECT CAST(qcore_jobs.uuid AS VARCHAR) AS uuid, CAST(qcore_jobs.body AS BLOB) AS body, qcore_jobs.attempts, qcore_jobs.reserved_at, qcore_jobs.available_at, ? AS at FROM qcore_jobs WHERE qcore_jobs.queue = ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT ? OFFSET 0',
+    ('now', 'queue', 'most'),
+)
+lock_batch = Statement(
+    'SELECT qcore_batches.id, qcore_batches.name, qcore_batches.connection, qcore_batches.queue, qcore_batches.created_at, qcore_batches.options, qcore_batches.total, qcore_batches.pending, qcore_batches.failed, qcore_batches.dropped, qcore_batches.adding, qcore_batches.cancelled_at, qcore_batches.cancelled_by, qcore_batches.finished_at, qcore_batches.failure, qcore_batches.fired, qcore_batches.positions FROM qcore_batches WHERE qcore_batches.id = ?',
+    ('batch',),
+)
+lock_key = Statement(
+    'SELECT qcore_keys.value FROM qcore_keys WHERE qcore_keys."key" = ?',
+    ('key',),
 )
 member_state = Statement(
     'SELECT qcore_batch_members.state FROM qcore_batch_members WHERE qcore_batch_members.batch_id = ? AND qcore_batch_members.member = ?',
@@ -225,6 +278,10 @@ release = Statement(
     'UPDATE qcore_jobs SET attempts=(qcore_jobs.attempts - ?), verdict=?, available_at=?, reserved_at=NULL WHERE qcore_jobs.id = ? AND qcore_jobs.token = ? AND qcore_jobs.reserved_at IS NOT NULL',
     ('returned', 'note', 'due', 'row', 'token'),
 )
+renew_key = Statement(
+    'UPDATE qcore_keys SET value=?, expires_at=? WHERE qcore_keys."key" = ? AND qcore_keys.expires_at <= ?',
+    ('value', 'end', 'key', 'now'),
+)
 size = Statement(
     'SELECT count(*) AS count_1 FROM qcore_jobs WHERE qcore_jobs.queue = ?',
     ('queue',),
@@ -237,9 +294,9 @@ take_back = Statement(
     'DELETE FROM qcore_jobs WHERE qcore_jobs.uuid = ?',
     ('uuid',),
 )
-take_lock = Statement(
-    'INSERT INTO qcore_keys ("key", value, expires_at) VALUES (?, ?, ?) ON CONFLICT ("key") DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at WHERE qcore_keys.expires_at <= ? OR qcore_keys.value = ? OR qcore_keys.value = ? OR substr(qcore_keys.value, 1, 8) != \'pending:\' AND NOT (EXISTS (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.uuid = qcore_keys.value))',
-    ('key', 'owner', 'end', 'now', 'owner', 'waiting'),
+take_over_key = Statement(
+    'UPDATE qcore_keys SET value=?, expires_at=? WHERE qcore_keys."key" = ? AND (qcore_keys.expires_at <= ? OR qcore_keys.value = ? OR qcore_keys.value = ? OR substr(qcore_keys.value, 1, 8) != \'pending:\' AND NOT (EXISTS (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.uuid = qcore_keys.value)))',
+    ('value', 'end', 'key', 'now', 'value', 'waiting'),
 )
 unlock = Statement(
     'DELETE FROM qcore_keys WHERE qcore_keys."key" = ? AND (qcore_keys.value = ? OR qcore_keys.value = ?)',
@@ -248,10 +305,16 @@ unlock = Statement(
 
 
 def reserve(queues: int) -> Statement:
-    if queues <= len(_RESERVE):
-        return _RESERVE[queues - 1]
-    from sqlalchemy.dialects import sqlite
+    return _RESERVE[queues - 1] if queues <= len(_RESERVE) else _compiled().reserve(queues)
 
+
+def due_in(queues: int) -> Statement:
+    return _DUE_IN[queues - 1] if queues <= len(_DUE_IN) else _compiled().due_in(queues)
+
+
+@cache
+def _compiled():
     from qcore.sql.statements import Statements
+    from qcore.sql.words import SqliteWords
 
-    return Statements(sqlite.dialect(paramstyle="qmark")).reserve(queues)
+    return Statements(SqliteWords())

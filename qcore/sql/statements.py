@@ -8,7 +8,7 @@ itself imported only when a database is first used.
 from __future__ import annotations
 
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -27,7 +27,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from qcore.driver import pending
 from qcore.sql.batch_statements import BatchStatements
@@ -35,13 +34,13 @@ from qcore.sql.compiled import given
 from qcore.sql.tables import failed_jobs, jobs, keys
 
 if TYPE_CHECKING:
-    from sqlalchemy import Dialect
-
     from qcore.sql.statement import Statement
+    from qcore.sql.words import Words
 
 _FIRST_TOKEN = jobs.c.id * literal_column(str(1 << 24))
 """Tokens of a row start here. A row number is never used twice, so they never repeat for an id."""
 
+NEXT_TOKEN = case((jobs.c.token >= _FIRST_TOKEN, jobs.c.token), else_=_FIRST_TOKEN) + literal_column("1")
 
 _PENDING = pending("")
 
@@ -49,32 +48,37 @@ _BODY = cast(jobs.c.body, LargeBinary)
 """SQLite keeps what it is given: a body that somebody wrote by hand, as text, shall come as bytes like the others."""
 
 
-class Statements(BatchStatements):
-    """The statements for SQLite.
+_STATE = jobs.c.attempts, jobs.c.reserved_at, jobs.c.available_at
 
-    Instants of jobs and keys are whole milliseconds since 1970.
+
+class Statements(BatchStatements):
+    """The statements in the words of one database.
+
+    Instants of jobs and keys are whole milliseconds: since 1970, or since now where the server's clock tells them;
+    there ``now`` and ``exact`` (now with a fraction) are no inputs.
     """
 
-    def __init__(self, dialect: Dialect) -> None:
-        super().__init__(dialect)
+    def __init__(self, words: Words) -> None:
+        super().__init__(words)
         self.reserve = cache(self._reserve)
+        self.due_in = cache(self._due_in)
 
     # jobs
 
     @cached_property
     def push(self) -> Statement:
         """Inputs: uuid, queue, body, due, now. Changes nothing while the id is live."""
-        row = sqlite_insert(jobs).values(
-            uuid=given("uuid"),
-            queue=given("queue"),
-            body=given("body"),
-            attempts=literal_column("0"),
-            token=literal_column("0"),
-            verdict=literal_column("''"),
-            available_at=given("due"),
-            created_at=given("now"),
-        )
-        return self._compiled(row.on_conflict_do_nothing(index_elements=["uuid"]))
+        fields = {
+            "uuid": given("uuid"),
+            "queue": given("queue"),
+            "body": given("body"),
+            "attempts": literal_column("0"),
+            "token": literal_column("0"),
+            "verdict": literal_column("''"),
+            "available_at": self._words.instant("due"),
+            "created_at": self._words.now(),
+        }
+        return self._compiled(self._words.waking(self._words.add(jobs, fields, ["uuid"])))
 
     def _reserve(self, queues: int) -> Statement:
         """Inputs: queue_0, queue_1, ..., now, lease_end. Returns id, queue, uuid, body, attempts, token, verdict.
@@ -83,10 +87,11 @@ class Statements(BatchStatements):
         """
         firsts = [
             select(jobs.c.id)
-            .where(jobs.c.queue == given(f"queue_{index}"), jobs.c.available_at <= given("now"))
+            .where(jobs.c.queue == given(f"queue_{index}"), jobs.c.available_at <= self._words.now())
             .order_by(jobs.c.available_at, jobs.c.id)
             .limit(literal_column("1"))
             .offset(literal_column("0"))
+            .with_for_update(skip_locked=True)
             .scalar_subquery()
             for index in range(queues)
         ]
@@ -94,24 +99,40 @@ class Statements(BatchStatements):
         return self._compiled(
             update(jobs)
             .where(jobs.c.id == taken)
-            .values(
-                token=case((jobs.c.token >= _FIRST_TOKEN, jobs.c.token), else_=_FIRST_TOKEN) + literal_column("1"),
-                attempts=jobs.c.attempts + literal_column("1"),
-                reserved_at=given("now"),
-                available_at=given("lease_end"),
-            )
+            .values(self._taken())
             .returning(jobs.c.id, jobs.c.queue, jobs.c.uuid, _BODY, jobs.c.attempts, jobs.c.token, jobs.c.verdict)
         )
 
+    def _taken(self) -> dict[str, Any]:
+        return {
+            "token": NEXT_TOKEN,
+            "attempts": jobs.c.attempts + literal_column("1"),
+            "reserved_at": self._words.now(),
+            "available_at": self._words.instant("lease_end"),
+        }
+
+    def _due_in(self, queues: int) -> Statement:
+        """Inputs: queue_0, queue_1, ..., exact. Returns a number for each: milliseconds until its first is due, or NULL."""
+        firsts = [
+            select(func.min(jobs.c.available_at)).where(jobs.c.queue == given(f"queue_{index}")).scalar_subquery()
+            for index in range(queues)
+        ]
+        return self._compiled(select(*(first - self._words.exactly_now() for first in firsts)))
+
     @cached_property
     def delete(self) -> Statement:
-        """Inputs: row. Returns the newest token, if there was such a row."""
-        return self._compiled(delete(jobs).where(jobs.c.id == given("row")).returning(jobs.c.token))
+        """Inputs: row."""
+        return self._compiled(delete(jobs).where(jobs.c.id == given("row")))
+
+    @cached_property
+    def delete_newest(self) -> Statement:
+        """Inputs: row, token. Changes nothing unless it is the newest token."""
+        return self._compiled(delete(jobs).where(jobs.c.id == given("row"), jobs.c.token == given("token")))
 
     @cached_property
     def delete_last(self) -> Statement:
-        """Inputs: row, token. Returns the newest token, if that one still holds the row."""
-        return self._compiled(delete(jobs).where(*_held()).returning(jobs.c.token))
+        """Inputs: row, token. Changes nothing unless that token still holds the row."""
+        return self._compiled(delete(jobs).where(*_held()))
 
     @cached_property
     def take_back(self) -> Statement:
@@ -121,21 +142,20 @@ class Statements(BatchStatements):
     @cached_property
     def release(self) -> Statement:
         """Inputs: row, token, due, returned (attempts to give back), note."""
-        return self._compiled(
-            update(jobs)
-            .where(*_held())
-            .values(
-                reserved_at=null(),
-                available_at=given("due"),
-                attempts=jobs.c.attempts - given("returned"),
-                verdict=given("note"),
-            )
-        )
+        released = update(jobs).where(*_held())
+        fields = {
+            "reserved_at": null(),
+            "available_at": self._words.instant("due"),
+            "attempts": jobs.c.attempts - given("returned"),
+            "verdict": given("note"),
+        }
+        return self._compiled(self._words.waking(released.values(fields)))
 
     @cached_property
     def extend(self) -> Statement:
         """Inputs: row, token, lease_end."""
-        return self._compiled(update(jobs).where(*_held()).values(available_at=given("lease_end")))
+        extended = update(jobs).where(*_held()).values(available_at=self._words.instant("lease_end"))
+        return self._compiled(self._words.waking(extended))
 
     @cached_property
     def is_live(self) -> Statement:
@@ -160,7 +180,7 @@ class Statements(BatchStatements):
     @cached_property
     def counts(self) -> Statement:
         """Inputs: now. Returns queue, ready, delayed, reserved, available_at of the first ready one, or NULL."""
-        ready = jobs.c.available_at <= given("now")
+        ready = jobs.c.available_at <= self._words.now()
         return self._compiled(
             select(
                 jobs.c.queue,
@@ -175,9 +195,9 @@ class Statements(BatchStatements):
 
     @cached_property
     def listed(self) -> Statement:
-        """Inputs: queue, most. Returns uuid, body, attempts, reserved_at, available_at."""
+        """Inputs: queue, most, now. Returns uuid, body, attempts, reserved_at, available_at, now."""
         return self._compiled(
-            select(cast(jobs.c.uuid, String), _BODY, jobs.c.attempts, jobs.c.reserved_at, jobs.c.available_at)
+            select(cast(jobs.c.uuid, String), _BODY, *_STATE, self._words.now().label("at"))
             .where(jobs.c.queue == given("queue"))
             .order_by(jobs.c.available_at, jobs.c.id)
             .limit(given("most"))
@@ -186,8 +206,8 @@ class Statements(BatchStatements):
 
     @cached_property
     def find_job(self) -> Statement:
-        """Inputs: uuid. Returns queue, body, attempts, reserved_at, available_at."""
-        columns = select(jobs.c.queue, _BODY, jobs.c.attempts, jobs.c.reserved_at, jobs.c.available_at)
+        """Inputs: uuid, now. Returns queue, body, attempts, reserved_at, available_at, now."""
+        columns = select(jobs.c.queue, _BODY, *_STATE, self._words.now().label("at"))
         return self._compiled(columns.where(jobs.c.uuid == given("uuid")))
 
     # failed jobs
@@ -241,7 +261,12 @@ class Statements(BatchStatements):
     def get_key(self) -> Statement:
         """Inputs: key, now. Returns value, expires_at."""
         columns = select(keys.c.value, keys.c.expires_at)
-        return self._compiled(columns.where(keys.c.key == given("key"), _alive()))
+        return self._compiled(columns.where(keys.c.key == given("key"), self._alive()))
+
+    @cached_property
+    def lock_key(self) -> Statement:
+        """Inputs: key. Returns value, and keeps others from changing the row; also when its time is over."""
+        return self._compiled(select(keys.c.value).where(keys.c.key == given("key")).with_for_update())
 
     @cached_property
     def list_keys(self) -> Statement:
@@ -250,7 +275,7 @@ class Statements(BatchStatements):
         return self._compiled(
             select(cast(keys.c.key, String), keys.c.value, keys.c.expires_at)
             # The first condition lets the index find where they begin.
-            .where(keys.c.key >= given("prefix"), begins, _alive())
+            .where(keys.c.key >= given("prefix"), begins, self._alive())
             .order_by(keys.c.key)
             .limit(given("most"))
             .offset(literal_column("0"))
@@ -259,64 +284,65 @@ class Statements(BatchStatements):
     @cached_property
     def put_key(self) -> Statement:
         """Inputs: key, value, end (or None)."""
-        row = sqlite_insert(keys).values(key=given("key"), value=given("value"), expires_at=given("end"))
-        return self._compiled(
-            row.on_conflict_do_update(
-                index_elements=["key"], set_={"value": row.excluded.value, "expires_at": row.excluded.expires_at}
-            )
-        )
+        return self._compiled(self._words.put(keys, self._key(), ["key"]))
 
     @cached_property
     def add_key(self) -> Statement:
-        """Inputs: key, value, end (or None), now. Changes nothing while the key is taken."""
-        row = sqlite_insert(keys).values(key=given("key"), value=given("value"), expires_at=given("end"))
-        return self._compiled(
-            row.on_conflict_do_update(
-                index_elements=["key"],
-                set_={"value": row.excluded.value, "expires_at": row.excluded.expires_at},
-                where=keys.c.expires_at <= given("now"),
-            )
-        )
+        """Inputs: key, value, end (or None). Changes nothing when there is such a row, be its time over or not."""
+        return self._compiled(self._words.add(keys, self._key(), ["key"]))
 
     @cached_property
-    def take_lock(self) -> Statement:
-        """Inputs: key, owner, waiting (its owner while its payload waits for a commit), end (or None), now.
+    def renew_key(self) -> Statement:
+        """Inputs: key, value, end (or None), now. Changes nothing unless its time is over."""
+        over = update(keys).where(keys.c.key == given("key"), keys.c.expires_at <= self._words.now())
+        return self._compiled(over.values(value=given("value"), expires_at=self._words.instant("end")))
+
+    @cached_property
+    def change_key(self) -> Statement:
+        """Inputs: key, value. It lives as long as before."""
+        return self._compiled(update(keys).where(keys.c.key == given("key")).values(value=given("value")))
+
+    @cached_property
+    def take_over_key(self) -> Statement:
+        """Inputs: key, value (its new owner), waiting (its owner while its payload waits for a commit), end, now.
 
         Changes nothing while somebody else holds the lock whose payload is live or waits for a commit.
         """
-        row = sqlite_insert(keys).values(key=given("key"), value=given("owner"), expires_at=given("end"))
         # By its written name: SQLAlchemy would put a second table of keys into the subquery.
         is_live = select(jobs.c.id).where(jobs.c.uuid == literal_column("qcore_keys.value")).exists()
         waits = func.substr(keys.c.value, literal_column("1"), literal_column(str(len(_PENDING)))) == _written(_PENDING)
-        free = or_(keys.c.expires_at <= given("now"), _is_of_owner(), and_(not_(waits), not_(is_live)))
-        return self._compiled(
-            row.on_conflict_do_update(
-                index_elements=["key"],
-                set_={"value": row.excluded.value, "expires_at": row.excluded.expires_at},
-                where=free,
-            )
-        )
+        is_own = or_(keys.c.value == given("value"), keys.c.value == given("waiting"))
+        free = or_(keys.c.expires_at <= self._words.now(), is_own, and_(not_(waits), not_(is_live)))
+        taken = update(keys).where(keys.c.key == given("key"), free)
+        return self._compiled(taken.values(value=given("value"), expires_at=self._words.instant("end")))
+
+    def _key(self) -> dict[str, Any]:
+        return {"key": given("key"), "value": given("value"), "expires_at": self._words.instant("end")}
+
+    def _alive(self) -> ColumnElement[bool]:
+        return or_(keys.c.expires_at.is_(None), keys.c.expires_at > self._words.now())
 
     @cached_property
     def unlock(self) -> Statement:
         """Inputs: key, owner, waiting."""
-        return self._compiled(delete(keys).where(keys.c.key == given("key"), _is_of_owner()))
+        is_own = or_(keys.c.value == given("owner"), keys.c.value == given("waiting"))
+        return self._compiled(delete(keys).where(keys.c.key == given("key"), is_own))
 
     @cached_property
     def forget_key(self) -> Statement:
         """Inputs: key, now."""
-        return self._compiled(delete(keys).where(keys.c.key == given("key"), _alive()))
+        return self._compiled(delete(keys).where(keys.c.key == given("key"), self._alive()))
 
     @cached_property
     def forget_key_with(self) -> Statement:
         """Inputs: key, value, now."""
-        of_owner = delete(keys).where(keys.c.key == given("key"), keys.c.value == given("value"), _alive())
+        of_owner = delete(keys).where(keys.c.key == given("key"), keys.c.value == given("value"), self._alive())
         return self._compiled(of_owner)
 
     @cached_property
     def sweep_keys(self) -> Statement:
         """Inputs: now."""
-        return self._compiled(delete(keys).where(keys.c.expires_at <= given("now")))
+        return self._compiled(delete(keys).where(keys.c.expires_at <= self._words.now()))
 
 
 _FAILED = select(
@@ -334,13 +360,6 @@ def _held() -> tuple[ColumnElement[bool], ...]:
     return jobs.c.id == given("row"), jobs.c.token == given("token"), jobs.c.reserved_at.is_not(None)
 
 
-def _is_of_owner() -> ColumnElement[bool]:
-    return or_(keys.c.value == given("owner"), keys.c.value == given("waiting"))
-
-
 def _written(text: str) -> ColumnElement[str]:
     return literal_column(f"'{text}'", String)
 
-
-def _alive() -> ColumnElement[bool]:
-    return or_(keys.c.expires_at.is_(None), keys.c.expires_at > given("now"))

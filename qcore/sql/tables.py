@@ -39,11 +39,23 @@ _text = Text().with_variant(Text(2**24), "mysql", "mariadb")
 
 
 def _exact(length: int) -> String:
-    """Text that is equal only when it is the same: MySQL would ignore case and trailing spaces."""
-    exact = String(length)
+    """Text that is equal only when it is the same, in the order of its characters.
+
+    MySQL would ignore case and trailing spaces, PostgreSQL would sort as the people of a country do.
+    """
+    exact = String(length).with_variant(String(length, collation="C"), "postgresql")
     exact = exact.with_variant(String(length, collation="utf8mb4_0900_bin"), "mysql")
     return exact.with_variant(String(length, collation="utf8mb4_nopad_bin"), "mariadb")
 
+
+_exact_text = (
+    Text()
+    .with_variant(Text(2**24, collation="utf8mb4_0900_bin"), "mysql")
+    .with_variant(Text(2**24, collation="utf8mb4_nopad_bin"), "mariadb")
+)
+
+# Whatever character set the database has, and whatever engine the server prefers.
+_TABLE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mariadb_engine": "InnoDB", "mariadb_charset": "utf8mb4"}
 
 # SQLite numbers rows by itself only in a column of the very type INTEGER.
 _number = BigInteger().with_variant(Integer, "sqlite")
@@ -67,6 +79,7 @@ jobs = Table(
     # Exactly the order of reserve, which so never sorts.
     Index("qcore_jobs_due", "queue", "available_at", "id"),
     sqlite_autoincrement=True,  # a number that was deleted is not given again: tokens are made from it
+    **_TABLE,
 )
 
 failed_jobs = Table(
@@ -80,14 +93,16 @@ failed_jobs = Table(
     Column("exception", _text, nullable=False),
     Column("failed_at", Double, nullable=False),
     sqlite_autoincrement=True,
+    **_TABLE,
 )
 
 keys = Table(
     "qcore_keys",
     metadata,
     Column("key", _exact(255), primary_key=True),
-    Column("value", _text, nullable=False),
+    Column("value", _exact_text, nullable=False),
     Column("expires_at", BigInteger, index=True),
+    **_TABLE,
 )
 
 batches = Table(
@@ -112,6 +127,7 @@ batches = Table(
     # How many positions of members were given out.
     Column("positions", BigInteger, nullable=False),
     Index("qcore_batches_newest", "created_at", "id"),
+    **_TABLE,
 )
 
 batch_members = Table(
@@ -124,9 +140,10 @@ batch_members = Table(
     Column("position", BigInteger, nullable=False),
     Index("qcore_batch_members_state", "batch_id", "state", "position"),
     sqlite_with_rowid=False,
+    **_TABLE,
 )
 
-schema = Table("qcore_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+schema = Table("qcore_schema", metadata, Column("version", Integer, primary_key=True, autoincrement=False), **_TABLE)
 
 
 def creation(dialect_name: str) -> list[str]:

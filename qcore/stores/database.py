@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from qcore.clock import milliseconds
 from qcore.driver import Payload
 from qcore.errors import DriverError
 from qcore.failed import FailedJob
-from qcore.sql.records import begun, keep_failed
+from qcore.sql.records import begun, keep_failed, take_key
 from qcore.store import Held
 
 if TYPE_CHECKING:
     from qcore.clock import Clock
     from qcore.sql import Database
+    from qcore.sql.connection import Runs
+    from qcore.sql.database import Timed
 
 
 class DatabaseFailedStore:
@@ -25,37 +28,35 @@ class DatabaseFailedStore:
 
     def add(self, record: FailedJob) -> None:
         """Keep the record under a new number; an older one with the same id is replaced."""
-        connection = self.home.connection()
-        with connection.transaction():
-            keep_failed(connection, self.home.statements, record)
+        self.home.atomically(lambda runs: keep_failed(runs, self.home.statements, record))
 
     def find(self, job_id: str) -> FailedJob | None:
         """Look one up."""
-        rows = self.home.connection().rows(self.home.statements.find_failed, uuid=job_id)
+        rows = self.home.rows(self.home.statements.find_failed, uuid=job_id)
         return _record(rows[0]) if rows else None
 
     def listed(self, *, queue: str | None = None) -> list[FailedJob]:
         """Show all records, of one queue if given; the newest failure first."""
-        connection, statements = self.home.connection(), self.home.statements
+        statements = self.home.statements
         if queue is None:
-            rows = connection.rows(statements.list_failed)
+            rows = self.home.rows(statements.list_failed)
         else:
-            rows = connection.rows(statements.list_failed_of, queue=queue)
+            rows = self.home.rows(statements.list_failed_of, queue=queue)
         return [_record(row) for row in rows]
 
     def forget(self, job_id: str, *, number: int | None = None) -> bool:
         """Remove one, with ``number`` only that failure of it; False when there was none."""
-        connection, statements = self.home.connection(), self.home.statements
+        statements = self.home.statements
         if number is None:
-            return connection.changed(statements.forget_failed, uuid=job_id) > 0
-        return connection.changed(statements.forget_failure, uuid=job_id, number=number) > 0
+            return self.home.changed(statements.forget_failed, uuid=job_id) > 0
+        return self.home.changed(statements.forget_failure, uuid=job_id, number=number) > 0
 
     def flush(self, *, before: float | None = None) -> int:
         """Remove all, or those that failed at or before that instant; say how many."""
-        connection, statements = self.home.connection(), self.home.statements
+        statements = self.home.statements
         if before is None:
-            return connection.changed(statements.flush_failed)
-        return connection.changed(statements.flush_failed_before, before=before)
+            return self.home.changed(statements.flush_failed)
+        return self.home.changed(statements.flush_failed_before, before=before)
 
 
 def _record(row: tuple[Any, ...]) -> FailedJob:
@@ -73,43 +74,51 @@ class DatabaseStore:
         self.home = home
         self._clock = clock
 
+    @cached_property
+    def _timed(self) -> Timed:
+        return self.home.timed(self._clock)
+
     def get(self, key: str) -> str | None:
         """Read a value; None when there is none or its time is over."""
-        rows = self.home.connection().rows(self.home.statements.get_key, key=key, now=self._now())
+        rows = self.home.rows(self._timed.statements.get_key, key=key, now=self._now())
         return rows[0][0] if rows else None
 
     def put(self, key: str, value: str, *, ttl: float | None = None) -> None:
         """Write a value, whatever was there."""
-        self.home.sweep_keys_now_and_then(self._now())
-        self.home.connection().changed(self.home.statements.put_key, key=key, value=value, end=self._end(ttl))
+        self._sweep_now_and_then()
+        self.home.changed(self._timed.statements.put_key, key=key, value=value, end=self._end(ttl))
 
     def add(self, key: str, value: str, *, ttl: float | None = None) -> bool:
         """Write a value only when the key is free, in one atomic step; False when it is taken."""
-        self.home.sweep_keys_now_and_then(self._now())
-        statement = self.home.statements.add_key
-        inputs = {"key": key, "value": value, "end": self._end(ttl), "now": self._now()}
-        return self.home.connection().changed(statement, **inputs) > 0
+        self._sweep_now_and_then()
+        row = {"key": key, "value": value, "end": self._end(ttl), "now": self._now()}
+        return take_key(self.home, self._timed.statements, **row)
 
     def increment(self, key: str, *, by: int = 1, ttl: float | None = None) -> int:
         """Add to a counter and return it, in one atomic step. A new counter starts at 0 and gets ``ttl``."""
-        self.home.sweep_keys_now_and_then(self._now())
-        connection, statements = self.home.connection(), self.home.statements
-        with connection.transaction():
-            rows = connection.rows(statements.get_key, key=key, now=self._now())
-            value, end = rows[0] if rows else ("0", self._end(ttl))
+        self._sweep_now_and_then()
+        statements = self._timed.statements
+
+        def step(runs: Runs) -> int:
+            first = {"key": key, "value": str(by), "end": self._end(ttl), "now": self._now()}
+            if take_key(runs, statements, **first):
+                return by
+            [(value,)] = runs.rows(statements.lock_key, key=key)
             try:
                 total = int(value) + by
             except ValueError as error:
                 raise DriverError(f"the key {key!r} holds {value!r}, which is no counter: forget it first") from error
-            connection.changed(statements.put_key, key=key, value=str(total), end=end)
-        return total
+            runs.changed(statements.change_key, key=key, value=str(total))
+            return total
+
+        return self.home.atomically(step)
 
     def forget(self, key: str, *, value: str | None = None) -> bool:
         """Remove a key; with ``value`` only when it holds just that. False when nothing was removed."""
-        connection, statements = self.home.connection(), self.home.statements
+        statements = self._timed.statements
         if value is None:
-            return connection.changed(statements.forget_key, key=key, now=self._now()) > 0
-        return connection.changed(statements.forget_key_with, key=key, value=value, now=self._now()) > 0
+            return self.home.changed(statements.forget_key, key=key, now=self._now()) > 0
+        return self.home.changed(statements.forget_key_with, key=key, value=value, now=self._now()) > 0
 
     def joined(self, transaction: object) -> DatabaseStore | None:
         """Give the store as it is inside a transaction of the caller; None when that is on another database."""
@@ -120,20 +129,23 @@ class DatabaseStore:
 
     def held(self, key: str) -> Held | None:
         """Show one key; None when there is none or its time is over."""
-        rows = self.home.connection().rows(self.home.statements.get_key, key=key, now=self._now())
+        rows = self.home.rows(self._timed.statements.get_key, key=key, now=self._now())
         return _held(key, *rows[0]) if rows else None
 
     def held_below(self, prefix: str, *, limit: int = 1000) -> list[Held]:
         """Show the keys that begin with ``prefix``, in the order of their characters."""
-        connection, statement = self.home.connection(), self.home.statements.list_keys
-        rows = connection.rows(statement, prefix=prefix, length=len(prefix), now=self._now(), most=limit)
+        statement = self._timed.statements.list_keys
+        rows = self.home.rows(statement, prefix=prefix, length=len(prefix), now=self._now(), most=limit)
         return [_held(*row) for row in rows]
 
+    def _sweep_now_and_then(self) -> None:
+        self.home.sweep_keys_now_and_then(self._timed, self._now())
+
     def _now(self) -> int:
-        return begun(self._clock.now())
+        return begun(self._timed.now())
 
     def _end(self, ttl: float | None) -> int | None:
-        return None if ttl is None else milliseconds(self._clock.now() + ttl)
+        return None if ttl is None else milliseconds(self._timed.now() + ttl)
 
 
 def _held(key: str, value: str, end: int | None) -> Held:

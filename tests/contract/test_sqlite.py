@@ -221,7 +221,7 @@ def test_a_connection_on_which_a_call_was_interrupted_is_never_used_again(tmp_pa
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    interrupted._raw.row_factory = interrupt  # reached when the statement has run and its answer is being read
+    interrupted.raw.row_factory = interrupt  # reached when the statement has run and its answer is being read
     with pytest.raises(KeyboardInterrupt):
         driver.reserve(["default"])
 
@@ -319,7 +319,7 @@ def test_waiting_takes_no_write_lock(tmp_path: Path) -> None:
     database = driver.home
     assert isinstance(database, Database)
     said: list[str] = []
-    database.connection()._raw.set_trace_callback(said.append)
+    database.connection().raw.set_trace_callback(said.append)
 
     assert driver.reserve(["default"], wait=50) is None
     assert 1 == len([sql for sql in said if sql.startswith("UPDATE")])

@@ -117,7 +117,7 @@ def test_reserve_uses_the_index_and_never_sorts(database: Database, queues: int)
     statement = database.statements.reserve(queues)
     inputs = [f"queue {name}" if name.startswith("queue") else 1 for name in statement.inputs]
 
-    plan = database.connection()._raw.execute(f"EXPLAIN QUERY PLAN {statement.sql}", inputs).fetchall()
+    plan = database.connection().raw.execute(f"EXPLAIN QUERY PLAN {statement.sql}", inputs).fetchall()
 
     steps = [row[3] for row in plan]
     searches = [step for step in steps if "qcore_jobs_due (queue=? AND available_at<?)" in step]
@@ -129,7 +129,7 @@ def test_reserve_uses_the_index_and_never_sorts(database: Database, queues: int)
 def test_next_due_looks_at_one_entry_of_the_index(database: Database) -> None:
     statement = database.statements.next_due
 
-    plan = database.connection()._raw.execute(f"EXPLAIN QUERY PLAN {statement.sql}", ["default"]).fetchall()
+    plan = database.connection().raw.execute(f"EXPLAIN QUERY PLAN {statement.sql}", ["default"]).fetchall()
 
     assert ["SEARCH qcore_jobs USING COVERING INDEX qcore_jobs_due (queue=?)"] == [row[3] for row in plan]
 
@@ -188,7 +188,7 @@ def test_every_thread_has_a_connection_of_its_own_which_ends_with_it(database: D
 
     def use() -> None:
         connection = database.connection()
-        theirs.append((weakref.ref(connection), connection._raw, connection is database.connection()))
+        theirs.append((weakref.ref(connection), connection.raw, connection is database.connection()))
 
     thread = threading.Thread(target=use)
     thread.start()
@@ -200,7 +200,7 @@ def test_every_thread_has_a_connection_of_its_own_which_ends_with_it(database: D
     with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
         raw.cursor()
     assert mine is database.connection()
-    assert mine._raw is not raw
+    assert mine.raw is not raw
 
 
 def test_a_transaction_takes_the_write_lock_before_it_reads(path: Path) -> None:

@@ -174,6 +174,6 @@ def test_batches_and_their_members_are_found_by_an_index(path: Path, name: str, 
     statement = getattr(database.statements, name)
     connection = database.connection()
 
-    plan = connection._raw.execute(f"EXPLAIN QUERY PLAN {statement.sql}", [1] * len(statement.inputs)).fetchall()
+    plan = connection.raw.execute(f"EXPLAIN QUERY PLAN {statement.sql}", [1] * len(statement.inputs)).fetchall()
     assert [expected] == [row[3] for row in plan]
     database.close()

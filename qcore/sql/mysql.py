@@ -1,0 +1,169 @@
+"""MySQL and MariaDB, by pymysql."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from qcore.errors import DriverError, UnsupportedError
+from qcore.sql.connection import Connection
+from qcore.sql.pausing import Pausing
+from qcore.sql.server import Address, on_one_line
+from qcore.sql.trouble import BusyError, LostError, missing_tables, unexpected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qcore.clock import Clock
+    from qcore.sql.connection import Row, Runs
+    from qcore.sql.database import Database
+    from qcore.sql.mysql_statements import MysqlStatements
+    from qcore.sql.statements import Statements
+
+_OLDEST = {"MySQL": (8, 0, 1), "MariaDB": (10, 6, 0)}
+
+_BUSY = {1205, 1213}
+_MISSING = {1054, 1146}
+_LOST = {0, 1053, 1927, 2003, 2006, 2013, 2055}
+_INDEX_IS_THERE = 1061
+_TOO_LARGE = {1153, 1301}
+
+_SETTINGS = (
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "SET SESSION TRANSACTION READ WRITE",
+    # Nothing is cut off or guessed at.
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+    "SET SESSION innodb_lock_wait_timeout = 10",
+)
+
+
+class Mysql:
+    """One database on a server of MySQL or MariaDB."""
+
+    begin = "BEGIN"
+    makes_itself = False
+    has_clock = True
+
+    def __init__(self, url: str) -> None:
+        """Take the URL; it is read, and pymysql loaded, with the first connection."""
+        self._address = Address(url, "pymysql", "mysql+pymysql")
+        self._local = threading.local()
+        self._is_mariadb = False
+
+    @property
+    def place(self) -> str:
+        """The server and the database."""
+        return self._address.place
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What pymysql raises."""
+        import pymysql
+
+        return (pymysql.Error, OSError)
+
+    def statements(self, *, by_server: bool) -> Statements:
+        """Give the statements, which are compiled when they are first used."""
+        from qcore.sql.mysql_statements import MysqlStatements
+        from qcore.sql.words import MysqlServerWords, MysqlWords
+
+        return MysqlStatements(MysqlServerWords() if by_server else MysqlWords())
+
+    def creation(self) -> Sequence[str]:
+        """List the statements that make the tables; they differ by what ``connect`` found."""
+        from qcore.sql.tables import creation
+
+        return creation("mariadb" if self._is_mariadb else "mysql")
+
+    def explained(self, error: Exception) -> DriverError:
+        """Make an error one that a user can act on."""
+        code = error.args[0] if error.args and isinstance(error.args[0], int) else None
+        if code in _BUSY:
+            return BusyError(f"{self.place}: {on_one_line(error)}")
+        if code in _MISSING and "qcore_" in str(error):
+            return missing_tables(self.place)
+        if code in _LOST or isinstance(error, OSError):
+            return LostError(f"the connection to the {self.place} was lost: {on_one_line(error)}")
+        if code in _TOO_LARGE:
+            return DriverError(f"the payload is larger than the {self.place} takes: raise its max_allowed_packet")
+        return unexpected(error, self.place)
+
+    def exists(self) -> bool:
+        """There may be."""
+        return True
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        return {"charset": "utf8mb4", "binary_prefix": True, **self._address.settings("mysql")}
+
+    def connect(self) -> Connection:
+        """Open a connection."""
+        settings = self._settings
+        import pymysql
+
+        try:
+            raw = pymysql.connect(**settings, autocommit=True)
+        except (pymysql.Error, OSError, RuntimeError) as error:  # RuntimeError: a package for its password is missing
+            raise DriverError(f"cannot connect to the {self.place}: {on_one_line(error)}") from error
+        connection = Connection(raw, self)
+        self._check_version(connection, raw.get_server_info())
+        for statement in _SETTINGS:
+            connection.say(statement)
+        return connection
+
+    def _check_version(self, connection: Connection, version: str) -> None:
+        self._is_mariadb = "mariadb" in version.lower()
+        name = "MariaDB" if self._is_mariadb else "MySQL"
+        if _numbers(version) < _OLDEST[name]:
+            connection.close()
+            oldest = ".".join(map(str, _OLDEST[name]))
+            raise UnsupportedError(f"the {self.place} is {name} {version}: qcore needs {name} {oldest} or newer")
+
+    def has_tables(self, connection: Connection) -> bool:
+        """Tell whether there are tables of qcore, of any version."""
+        return bool(connection.say("SHOW TABLES LIKE 'qcore\\_schema'"))
+
+    def create_all(self, connection: Connection) -> None:
+        """Make the tables that are missing, one after another: DDL ends every transaction here."""
+        for statement in self.creation():
+            self._create(connection, statement)
+
+    def _create(self, connection: Connection, statement: str) -> None:
+        import pymysql
+
+        try:
+            connection.raw.cursor().execute(statement)
+        except pymysql.Error as error:
+            if error.args[0] != _INDEX_IS_THERE:  # MySQL has no CREATE INDEX IF NOT EXISTS
+                connection.close()
+                raise self.explained(error) from error
+
+    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:  # noqa: ANN401 - as Dialect
+        """Reserve the first due row: an UPDATE can neither skip locked rows nor return what it changed."""
+        own: Any = statements
+        return home.atomically(lambda runs: _take(runs, own, queues, inputs))
+
+    def watch(self, home: Database, queues: Sequence[str], clock: Clock) -> Pausing:  # noqa: ARG002 - as Dialect
+        """Look again and again: nobody tells of a push."""
+        pausing: Pausing | None = getattr(self._local, "pausing", None)
+        if pausing is None:
+            pausing = self._local.pausing = Pausing()
+        pausing.begin(clock)
+        return pausing
+
+
+def _take(runs: Runs, statements: MysqlStatements, queues: Sequence[str], inputs: dict[str, Any]) -> Row | None:
+    for queue in queues:
+        for row in runs.rows(statements.first_due, queue=queue, **inputs):
+            runs.changed(statements.hold, row=row[0], **inputs)
+            return row
+    return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Read the numbers that a server calls itself by: 8.0.36-0ubuntu, 5.5.5-10.11.6-MariaDB."""
+    if "mariadb" in version.lower():
+        version = version.removeprefix("5.5.5-")  # what MariaDB said to old clients
+    parts = version.partition("-")[0].split(".")
+    return tuple(int(part) for part in parts[:3] if part.isdigit())

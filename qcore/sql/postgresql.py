@@ -1,0 +1,140 @@
+"""PostgreSQL, by psycopg."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from qcore.clock import SystemClock
+from qcore.errors import DriverError, UnsupportedError
+from qcore.sql.connection import Connection
+from qcore.sql.dialect import take_by_one_statement
+from qcore.sql.listening import Ear
+from qcore.sql.pausing import Pausing
+from qcore.sql.server import Address, on_one_line
+from qcore.sql.trouble import BusyError, LostError, missing_tables, unexpected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qcore.clock import Clock
+    from qcore.sql.connection import Row
+    from qcore.sql.database import Database
+    from qcore.sql.dialect import Watch
+    from qcore.sql.statements import Statements
+
+_OLDEST = 120000
+"""The oldest server that is supported, as it writes its version."""
+
+_BUSY = {"40001", "40P01", "55P03"}
+_MISSING = {"42P01", "42703"}
+_LOST = ("08", "57P01", "57P02", "57P03")
+
+_MAKING = "SELECT pg_advisory_xact_lock(1903390578, 1)"
+"""CREATE TABLE IF NOT EXISTS fails when two say it at the same time."""
+
+
+class Postgresql:
+    """One database on a PostgreSQL server."""
+
+    begin = "BEGIN"
+    makes_itself = False
+    has_clock = True
+
+    def __init__(self, url: str) -> None:
+        """Take the URL; it is read, and psycopg loaded, with the first connection."""
+        self._address = Address(url, "psycopg", "postgresql+psycopg")
+        self._local = threading.local()
+
+    @property
+    def place(self) -> str:
+        """The server and the database."""
+        return self._address.place
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What psycopg raises."""
+        import psycopg
+
+        return (psycopg.Error,)
+
+    def statements(self, *, by_server: bool) -> Statements:
+        """Give the statements, which are compiled when they are first used."""
+        from qcore.sql.statements import Statements
+        from qcore.sql.words import PostgresServerWords, PostgresWords
+
+        return Statements(PostgresServerWords() if by_server else PostgresWords())
+
+    def creation(self) -> Sequence[str]:
+        """List the statements that make the tables."""
+        from qcore.sql.tables import creation
+
+        return creation("postgresql")
+
+    def explained(self, error: Exception) -> DriverError:
+        """Make an error one that a user can act on."""
+        import psycopg
+
+        state = getattr(error, "sqlstate", None) or ""
+        if state in _BUSY:
+            return BusyError(f"{self.place}: {on_one_line(error)}")
+        if state in _MISSING and "qcore_" in str(error):
+            return missing_tables(self.place)
+        if state.startswith(_LOST) or (not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)):
+            return LostError(f"the connection to the {self.place} was lost: {on_one_line(error)}")
+        if state == "22001":
+            return DriverError(f"a name is longer than a column of qcore in the {self.place} takes: {on_one_line(error)}")
+        return unexpected(error, self.place)
+
+    def exists(self) -> bool:
+        """There may be."""
+        return True
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        return self._address.settings("postgres")
+
+    def connect(self) -> Connection:
+        """Open a connection."""
+        settings = self._settings
+        import psycopg
+
+        try:
+            raw = psycopg.connect(**settings, autocommit=True)
+        except psycopg.Error as error:
+            raise DriverError(f"cannot connect to the {self.place}: {on_one_line(error)}") from error
+        connection = Connection(raw, self)
+        if raw.info.server_version < _OLDEST:
+            connection.close()
+            raise UnsupportedError(f"the {self.place} is too old: qcore needs PostgreSQL 12 or newer")
+        # Whatever the server has as its defaults.
+        connection.say("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
+        return connection
+
+    def has_tables(self, connection: Connection) -> bool:
+        """Tell whether there are tables of qcore, of any version."""
+        return connection.say("SELECT to_regclass('qcore_schema')") != [(None,)]
+
+    def create_all(self, connection: Connection) -> None:
+        """Make the tables that are missing, all or none."""
+        with connection.transaction():
+            connection.say(_MAKING)
+            for statement in self.creation():
+                connection.say(statement)
+
+    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:  # noqa: ANN401 - as Dialect
+        """Reserve the first due row."""
+        return take_by_one_statement(home, statements, queues, inputs)
+
+    def watch(self, home: Database, queues: Sequence[str], clock: Clock) -> Watch:  # noqa: ARG002 - as Dialect
+        """Listen; under the clock of a test nobody could, since its time does not pass by itself."""
+        if not isinstance(clock, SystemClock):
+            pausing = Pausing()
+            pausing.begin(clock)
+            return pausing
+        ear: Ear | None = getattr(self._local, "ear", None)
+        if ear is None:
+            ear = self._local.ear = Ear(self)
+        ear.listen(queues)
+        return ear

@@ -1,0 +1,77 @@
+"""What PostgreSQL and MySQL have in common: a URL, an extra that brings the module, and statements compiled once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from qcore.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+_CONNECT_TIMEOUT = 10
+"""Seconds, unless the URL says something else."""
+
+
+class Address:
+    """Where a server is, as its URL says, read when it is first used."""
+
+    def __init__(self, url: str, module: str, dialect_name: str) -> None:
+        """Take the URL, the name of the Python module, and how SQLAlchemy names both."""
+        self._url = url
+        self._module = module
+        self._dialect_name = dialect_name
+        self._check_module()
+
+    def _check_module(self) -> None:
+        scheme = self._url.partition(":")[0]
+        name, _, module = scheme.partition("+")
+        if module not in {"", self._module}:
+            raise ConfigError(f"qcore speaks to {name} by {self._module}: write {name}+{self._module}://")
+
+    @cached_property
+    def url(self) -> URL:
+        """The parsed URL.
+
+        :raises ConfigError: when it is none; what it says is not repeated, since it may hold a password.
+        """
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError
+
+        try:
+            url = make_url(self._url).set(drivername=self._dialect_name)
+        except (ArgumentError, ValueError) as error:
+            name = self._url.partition("+")[0].partition(":")[0]
+            message = f"the URL of the {name} database cannot be read: write {name}://USER:PASSWORD@HOST:PORT/DATABASE"
+            raise ConfigError(message) from error
+        if not url.database:
+            raise ConfigError(f"{url} names no database: add /DATABASE")
+        return url
+
+    @property
+    def place(self) -> str:
+        """The URL for people: without password and settings."""
+        url = self.url
+        where = url.host or url.query.get("host") or url.query.get("unix_socket") or ""
+        port = f":{url.port}" if url.port else ""
+        return f"{url.get_backend_name()} database {url.database!r}" + (f" at {where}{port}" if where else "")
+
+    def settings(self, extra: str) -> dict[str, Any]:
+        """Give what the module's ``connect`` takes.
+
+        :raises MissingExtraError: when it is not installed.
+        """
+        kind = self.url.get_dialect()
+        try:
+            module = kind.import_dbapi()
+        except ImportError as error:
+            message = f"a {self.url.get_backend_name()} database needs {self._module}: pip install 'qcore-queue[{extra}]'"
+            raise MissingExtraError(message) from error
+        _, settings = kind(dbapi=module).create_connect_args(self.url)
+        return {"connect_timeout": _CONNECT_TIMEOUT, **settings}
+
+
+def on_one_line(error: BaseException) -> str:
+    """Give what a server says as one line."""
+    return " ".join(str(error).split())
