@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from qcore.errors import DriverError
+from qcore.sql import Database
+from qtest.servers import MariaServer, PostgresServer, RedisServer
 from tests.chaos.history import CLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from qtest.servers import Server
+
+HARMLESS = frozenset({"flush scripts"})
+"""What has to go unnoticed: it excuses nothing."""
 
 
 class Place(Protocol):
     """One backend."""
 
     name: str
-    faults: dict[str, Callable[[float], None]]
+    faults: Mapping[str, Callable[[float], None]]
     """What its server can suffer, by name; called with seconds, and over when it returns."""
 
     def fresh(self, folder: Path) -> dict[str, Any]:
@@ -34,7 +42,7 @@ class SqliteFile:
     name = "sqlite"
 
     def __init__(self) -> None:
-        self.faults: dict[str, Callable[[float], None]] = {"hold the write lock": self._hold}
+        self.faults: Mapping[str, Callable[[float], None]] = {"hold the write lock": self._hold}
 
     def fresh(self, folder: Path) -> dict[str, Any]:
         self._path = folder / "queue.sqlite3"
@@ -42,9 +50,7 @@ class SqliteFile:
 
     def left(self) -> list[str]:
         with closing(sqlite3.connect(self._path)) as raw:
-            jobs = raw.execute("SELECT 'job ' || uuid || ' on ' || queue FROM qcore_jobs").fetchall()
-            keys = raw.execute("SELECT 'key ' || key || ' = ' || value FROM qcore_keys").fetchall()
-        return [each for (each,) in jobs + keys]
+            return rows_left(lambda sql: raw.execute(sql).fetchall())
 
     def _hold(self, seconds: float) -> None:
         with closing(sqlite3.connect(self._path, timeout=60, isolation_level=None)) as raw:
@@ -53,10 +59,160 @@ class SqliteFile:
             raw.execute("ROLLBACK")
 
 
+def rows_left(ask: Callable[[str], Iterable[tuple[Any, ...]]]) -> list[str]:
+    """Name the rows that nobody is to look at later."""
+    jobs = [f"job {uuid} on {queue}" for uuid, queue in ask("SELECT uuid, queue FROM qcore_jobs")]
+    locks = [f"key {key} = {value}" for key, value in ask(f"SELECT {KEY}, value FROM qcore_keys")]
+    members = [f"member {member}" for (member,) in ask("SELECT member FROM qcore_batch_members")]
+    return jobs + locks + members
+
+
+KEY = "qcore_keys.key"
+"""The column: its bare name is a word of MySQL's."""
+
+
+class ServerPlace:
+    """What all servers can suffer."""
+
+    def __init__(self, server: Server) -> None:
+        self.server: Any = server
+        self.faults: dict[str, Callable[[float], None]] = {
+            "restart": self._restart,
+            "pause": self._pause,
+            "cut connections": self._cut_all,
+        }
+
+    def _restart(self, seconds: float) -> None:
+        """End it without last words, and start it again with its data."""
+        self.server.kill()
+        CLOCK.sleep(seconds)
+        self.server.restart()
+
+    def _pause(self, seconds: float) -> None:
+        """Let it hang."""
+        self.server.pause()
+        try:
+            CLOCK.sleep(seconds)
+        finally:
+            self.server.resume()
+
+    def _cut_all(self, seconds: float) -> None:
+        """Let it end every connection, again and again."""
+        end = CLOCK.monotonic() + seconds
+        while CLOCK.monotonic() < end:
+            self.cut()
+            CLOCK.sleep(0.1)
+
+    def cut(self) -> None:
+        raise NotImplementedError
+
+    def running(self) -> None:
+        """Start the server again if the run before has left it ended."""
+        try:
+            self.server.resume()
+        except DriverError:
+            self.server.restart()
+
+
+class OnRedis(ServerPlace):
+    """A redis-server that writes everything down before it answers."""
+
+    name = "redis"
+    COUNTERS = frozenset({"qcore:tokens", "qcore:failures"})
+
+    def __init__(self, server: RedisServer) -> None:
+        super().__init__(server)
+        self.faults["flush scripts"] = self._flush
+
+    def fresh(self, folder: Path) -> dict[str, Any]:
+        self.running()
+        return {"driver": "redis", "url": self.server.fresh()}
+
+    def left(self) -> list[str]:
+        import redis
+
+        with closing(redis.Redis.from_url(self.server.url, decode_responses=True)) as client:
+            return [f"key {key}" for key in client.scan_iter() if key not in self.COUNTERS]
+
+    def cut(self) -> None:
+        self.server.say("CLIENT KILL TYPE normal")
+
+    def _flush(self, seconds: float) -> None:
+        end = CLOCK.monotonic() + seconds
+        while CLOCK.monotonic() < end:
+            self.server.say("SCRIPT FLUSH")
+            CLOCK.sleep(0.05)
+
+
+class OnDatabase(ServerPlace):
+    """A database server."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self._database: Database
+
+    def fresh(self, folder: Path) -> dict[str, Any]:
+        self.running()
+        url = self.server.fresh()
+        self._database = Database(url)
+        self._database.create_all()
+        return {"driver": "database", "url": url}
+
+    def left(self) -> list[str]:
+        try:
+            return rows_left(self._database.connection().say)
+        finally:
+            self._database.close()
+
+
+class OnPostgres(OnDatabase):
+    name = "postgres"
+
+    def cut(self) -> None:
+        self.server.say(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+
+
+class OnMaria(OnDatabase):
+    name = "mariadb"
+
+    def cut(self) -> None:
+        for (number,) in self.server.say(
+            "SELECT id FROM information_schema.processlist WHERE command <> 'Daemon' AND id <> CONNECTION_ID()"
+        ):
+            with suppress(Exception):  # it may have gone by itself
+                self.server.say(f"KILL CONNECTION {number}")
+
+
 @contextmanager
 def on_sqlite() -> Iterator[Place]:
     yield SqliteFile()
 
 
-PLACES: dict[str, Callable[[], AbstractContextManager[Place]]] = {"sqlite": on_sqlite}
+@contextmanager
+def on_redis() -> Iterator[Place]:
+    with RedisServer(appendfsync="always") as server:
+        yield OnRedis(server)
+
+
+@contextmanager
+def on_postgres() -> Iterator[Place]:
+    with PostgresServer() as server:
+        yield OnPostgres(server)
+
+
+@contextmanager
+def on_maria() -> Iterator[Place]:
+    with MariaServer() as server:
+        yield OnMaria(server)
+
+
+PLACES: dict[str, Callable[[], AbstractContextManager[Place]]] = {
+    "sqlite": on_sqlite,
+    "redis": on_redis,
+    "postgres": on_postgres,
+    "mariadb": on_maria,
+}
 """All backends; entering one starts its server, leaving it ends that."""
