@@ -8,7 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-pytest_plugins = ["pytester", "tests.servers"]
+pytest_plugins = ["pytester", "tests.backends", "tests.servers"]
 
 # The contract suite asserts like a test, and shall explain a failure like one.
 _CONTRACTS = (Path(__file__).parent / "qtest").glob("*contract*.py")

@@ -1,4 +1,4 @@
-"""An App on each store that needs no server, its clock, its worker and what it tells."""
+"""An App on each backend, its clock, its worker and what it tells."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from qcore.app import App
-from qcore.config import Config
 from qcore.events import Event
 from qcore.limits import WorkerOptions
 from qtest.clock import FrozenClock
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from qcore.jobs import Job
     from qcore.worker import Stopped
+    from tests.backends import Backend
 
 
 @pytest.fixture
@@ -35,11 +35,10 @@ def clock() -> FrozenClock:
     return FrozenClock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def app(request: pytest.FixtureRequest, tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
-    """The App that `job.dispatch()` finds in this test: once in memory, once on SQLite."""
-    default = "memory" if request.param == "memory" else "database"
-    app = App(Config(default=default, root=tmp_path), clock=clock)
+@pytest.fixture
+def app(backend: Backend, tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
+    """The App that `job.dispatch()` finds in this test, once on each backend."""
+    app = App(backend.config(tmp_path), clock=clock)
     with app.activate():
         yield app
     app.close()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from qcore.failed import FailedJob
     from qcore.worker import Stopped
     from qtest.clock import FrozenClock
+    from tests.backends import Backend
 
 ONE = "one-" + "1" * 40
 TWO = "two-" + "2" * 40
@@ -105,10 +106,9 @@ def charge(card: str) -> None:
     ran.append(card)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def app(request: pytest.FixtureRequest, tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
-    default = "memory" if request.param == "memory" else "database"
-    app = App(Config(default=default, root=tmp_path, keys=[ONE]), clock=clock)
+@pytest.fixture
+def app(backend: Backend, tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
+    app = App(backend.config(tmp_path, keys=[ONE]), clock=clock)
     ran.clear()
     with app.activate():
         yield app

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qcore.jobs import Job
     from qcore.worker import Worker
     from qtest.clock import FrozenClock
+    from tests.backends import Backend
 
 ERROR = ValueError("boom")
 
@@ -45,11 +46,10 @@ def listened(app: App) -> list[Event]:
     return told
 
 
-@pytest.fixture(params=["memory", "database"])
-def parted(request: pytest.FixtureRequest, tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
+@pytest.fixture
+def parted(backend: Backend, tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
     """An App that keeps failed jobs elsewhere than the queues: two backends, two steps."""
-    config = Config(default=request.param, failed="other", connections={"other": {"driver": "memory"}}, root=tmp_path)
-    app = App(config, clock=clock)
+    app = App(backend.config(tmp_path, failed="other", connections={"other": {"driver": "memory"}}), clock=clock)
     with app.activate():
         yield app
     app.close()

@@ -16,7 +16,6 @@ import pytest
 from qcore import time_limit
 from qcore.app import App
 from qcore.clock import SystemClock
-from qcore.config import Config
 from qcore.driver import Payload
 from qcore.drivers.memory import MemoryDriver
 from qcore.errors import ConfigError, TimeLimitReached, TimeoutExceededError
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import FrameType
+
+    from tests.backends import Backend
 
 SOON = 0.03
 NOTHING = (0.0, 0.0)
@@ -400,10 +401,10 @@ def test_after_a_limit_was_reached_the_watchdog_sleeps(limit: AlarmLimit) -> Non
 # The limit in a real worker.
 
 
-@pytest.fixture(params=["memory", "database"])
-def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[App]:
+@pytest.fixture
+def app(backend: Backend, tmp_path: Path) -> Iterator[App]:
     """An App on the real clock: it is the alarm that is tested."""
-    app = App(Config(default=request.param, root=tmp_path))
+    app = App(backend.config(tmp_path))
     with app.activate():
         yield app
     app.close()

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qcore import App, Config, DriverError, Job, WorkerOptions, dispatch_sync
+from qcore import App, DriverError, Job, WorkerOptions, dispatch_sync
 from qcore.driver import LockRule, Push, pending
 from qcore.events import Event, JobDebounced
 from qcore.failed_jobs import Retried
+from tests.backends import apart
 from tests.qcore.unique_jobs import Early, Import, Other, Patient, Report, done, during, fail, locks, skipped
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from qcore.queue import Queue
     from qcore.worker import Stopped
     from qtest.clock import FrozenClock
+    from tests.backends import Backend
 
     Work = Callable[..., Stopped]
 
@@ -31,11 +33,10 @@ def _nothing_done() -> None:
     during.clear()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def app(request: pytest.FixtureRequest, tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
-    """An App with its queue in one backend, and its locks in the other."""
-    queue, store = ("memory", "database") if request.param == "memory" else ("database", "memory")
-    app = App(Config(default=queue, store=store, root=tmp_path), clock=clock)
+@pytest.fixture
+def app(backend: Backend, tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
+    """An App with its queue in one backend, and its locks in another."""
+    app = App(backend.config(tmp_path, store=apart(backend)), clock=clock)
     with app.activate():
         yield app
     app.close()
@@ -198,12 +199,14 @@ def test_a_sync_run_until_processing(app: App) -> None:
 
 
 @pytest.fixture(params=["apart", "beside"])
-def either(request: pytest.FixtureRequest, app: App, clock: FrozenClock, tmp_path: Path) -> Iterator[App]:
+def either(
+    request: pytest.FixtureRequest, app: App, backend: Backend, clock: FrozenClock, tmp_path: Path
+) -> Iterator[App]:
     """Locks in another backend than the queue, or in the same."""
     if request.param == "apart":
         yield app
         return
-    beside = App(Config(default=app.config.default, root=tmp_path / "beside"), clock=clock)
+    beside = App(backend.config(tmp_path / "beside"), clock=clock)
     with beside.activate():
         yield beside
     beside.close()

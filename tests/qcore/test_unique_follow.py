@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qcore import App, Config, DriverError, Job, WorkerOptions, batch, chain
+from qcore import App, DriverError, Job, WorkerOptions, batch, chain
 from qcore.driver import pending
 from qcore.events import Event, JobEnded, JobQueued
 from qcore.failed_jobs import Retried
+from tests.backends import apart
 from tests.qcore.unique_jobs import Early, Import, Other, Report, debounced, done, during, fail, locks, names, skipped
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from qcore.worker import Stopped
     from qtest.clock import FrozenClock
+    from tests.backends import Backend
 
     Work = Callable[..., Stopped]
 
@@ -31,12 +33,11 @@ def _nothing_done() -> None:
     during.clear()
 
 
-@pytest.fixture(params=["memory", "sqlite", "memory, locks apart", "sqlite, locks apart"])
-def app(request: pytest.FixtureRequest, tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
-    """An App whose locks live beside its queue, or in the other backend."""
-    queue = "memory" if request.param.startswith("memory") else "database"
-    store = {"memory": "database", "database": "memory"}[queue] if request.param.endswith("apart") else "default"
-    app = App(Config(default=queue, store=store, root=tmp_path), clock=clock)
+@pytest.fixture(params=["locks beside", "locks apart"])
+def app(request: pytest.FixtureRequest, backend: Backend, tmp_path: Path, clock: FrozenClock) -> Iterator[App]:
+    """An App whose locks live beside its queue, or in another backend."""
+    store = apart(backend) if request.param == "locks apart" else "default"
+    app = App(backend.config(tmp_path, store=store), clock=clock)
     with app.activate():
         yield app
     app.close()
