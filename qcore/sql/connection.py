@@ -137,7 +137,7 @@ class Connection:
         """Close it for good; in a forked process leave it alone, since dropping it would close it, too."""
         if self.usable:
             raw, self.raw = self.raw, None
-            with suppress(*self._dialect.errors):  # one that is lost already cannot say goodbye
+            with suppress(*self._errors):  # one that is lost already cannot say goodbye
                 raw.close()
 
     def __del__(self) -> None:
