@@ -1,6 +1,6 @@
 """Transactions of others, recognised without importing what they come from: who hands one over has imported it.
 
-A session of SQLAlchemy (plain, async or scoped) or a connection of its, a connection of Django, one of ``sqlite3``.
+A session of SQLAlchemy (plain, async or scoped) or a connection of its, a connection of Django, one of a module.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ import sys
 from typing import Any
 
 KINDS = "a SQLAlchemy session, or a Django connection"
-WITHIN_KINDS = "a SQLAlchemy session or connection, a sqlite3 connection, or a Django connection"
+WITHIN_KINDS = "a SQLAlchemy session or connection, a connection of sqlite3, psycopg or pymysql, or a Django connection"
 
 
 def unwrapped(given: Any) -> Any:  # noqa: ANN401 - whatever the user handed over
     """Give what stands behind a wrapper; anything else stays what it is."""
     if _is_scoped(given):
         given = given()
-    if _is(given, "sqlalchemy.ext.asyncio", "AsyncSession"):
+    if is_of(given, "sqlalchemy.ext.asyncio", "AsyncSession"):
         return given.sync_session
-    if _is(given, "sqlalchemy.ext.asyncio", "AsyncConnection"):
+    if is_of(given, "sqlalchemy.ext.asyncio", "AsyncConnection"):
         return given.sync_connection
-    if _is(given, "django.utils.connection", "ConnectionProxy"):
+    if is_of(given, "django.utils.connection", "ConnectionProxy"):
         return given._connections[given._alias]  # noqa: SLF001 - it is compared and hashed like nothing else
     return given
 
@@ -32,39 +32,35 @@ def asked(source: Any) -> Any:  # noqa: ANN401 - whatever the user has
 
 def is_session(given: object) -> bool:
     """Tell whether it is a session of SQLAlchemy."""
-    return _is(given, "sqlalchemy.orm", "Session")
+    return is_of(given, "sqlalchemy.orm", "Session")
 
 
 def is_connection(given: object) -> bool:
     """Tell whether it is a connection of SQLAlchemy."""
-    return _is(given, "sqlalchemy.engine", "Connection")
-
-
-def is_sqlite(given: object) -> bool:
-    """Tell whether it is a connection of ``sqlite3``."""
-    return _is(given, "sqlite3", "Connection")
+    return is_of(given, "sqlalchemy.engine", "Connection")
 
 
 def is_django(given: object) -> bool:
     """Tell whether it is a connection of Django."""
-    return _is(given, "django.db.backends.base.base", "BaseDatabaseWrapper")
+    return is_of(given, "django.db.backends.base.base", "BaseDatabaseWrapper")
 
 
 def makes_sessions(given: object) -> bool:
     """Tell whether it makes a new session whenever it is called, which is in no transaction."""
     return (
-        _is(given, "sqlalchemy.orm", "sessionmaker")
-        or _is(given, "sqlalchemy.ext.asyncio", "async_sessionmaker")
+        is_of(given, "sqlalchemy.orm", "sessionmaker")
+        or is_of(given, "sqlalchemy.ext.asyncio", "async_sessionmaker")
         or (isinstance(given, type) and hasattr(given, "in_transaction"))
     )
 
 
 def _is_scoped(given: object) -> bool:
-    return _is(given, "sqlalchemy.orm", "scoped_session") or _is(
+    return is_of(given, "sqlalchemy.orm", "scoped_session") or is_of(
         given, "sqlalchemy.ext.asyncio", "async_scoped_session"
     )
 
 
-def _is(given: object, module: str, name: str) -> bool:
+def is_of(given: object, module: str, name: str) -> bool:
+    """Tell whether it is of a class; without the module nothing can be."""
     kind = getattr(sys.modules.get(module), name, None)
     return kind is not None and isinstance(given, kind)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from qcore import sessions
 from qcore.errors import ConfigError, DriverError, UnsupportedError
+from qcore.sql.callers import ALL, Handle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from qcore.sql.callers import Callers
     from qcore.sql.connection import Row, Runs
     from qcore.sql.database import Database, Timed
     from qcore.sql.dialect import Dialect
     from qcore.sql.statement import Statement
-
-_LEGACY = -1
-"""How Python 3.12 and later call the mode in which all versions before are."""
-
 
 T = TypeVar("T")
 
@@ -33,6 +29,13 @@ class Borrowed:
         """Take the connection beneath the caller's, by the interface that all database modules have."""
         self._raw = raw
         self._dialect = dialect
+        own = getattr(raw, "Error", None)  # of another module than qcore's
+        self._errors: tuple[type[Exception], ...] = (
+            *dialect.errors,
+            *((own,) if isinstance(own, type) else ()),
+            OverflowError,
+            UnicodeError,
+        )
 
     def rows(self, statement: Statement, **inputs: object) -> list[Row]:
         """Run a statement and fetch all that it returns."""
@@ -46,15 +49,15 @@ class Borrowed:
 
     def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> int:
         """Run a statement once for each set of inputs, and say how many rows that changed."""
-        _, count = self._run(statement.sql, [[each[name] for name in statement.inputs] for each in inputs], many=True)
-        return count
+        values = [[each[name] for name in statement.inputs] for each in inputs]
+        return self._run(statement.sql, values, many=True)[1] if values else 0
 
     def _run(self, sql: str, values: list[Any], *, many: bool = False) -> tuple[list[Row], int]:
         try:
-            with closing(_cursor(self._raw)) as cursor:
+            with closing(self._dialect.callers.cursor(self._raw)) as cursor:
                 (cursor.executemany if many else cursor.execute)(sql, values)
                 return [] if cursor.description is None else cursor.fetchall(), cursor.rowcount
-        except (*self._dialect.errors, OverflowError, UnicodeError) as error:
+        except self._errors as error:
             raise self._dialect.explained(error) from error
 
 
@@ -88,7 +91,7 @@ def joined(database: Database, caller: object) -> Database:
     :raises ConfigError: when it is on another database, none is open, or it is nothing that has one.
     :raises UnsupportedError: when the caller has to await its database, and does not.
     """
-    return _join(database, _raw_on(database.dialect.path, caller))
+    return _join(database, _raw_on(database, caller))
 
 
 def joined_if_there(database: Database, caller: object) -> Database | None:
@@ -96,7 +99,7 @@ def joined_if_there(database: Database, caller: object) -> Database | None:
 
     :raises UnsupportedError: when it is on this one, but the caller has to await it, and does not.
     """
-    raw = _raw_if_on(database.dialect.path, caller)
+    raw = _raw_if_on(database, caller)
     return None if raw is None else _join(database, raw)
 
 
@@ -108,79 +111,76 @@ def _join(database: Database, raw: Any) -> Database:  # noqa: ANN401 - whatever 
     return cast("Database", found)  # it has what writing needs
 
 
-def _raw_on(path: Path, caller: object) -> Any:  # noqa: ANN401 - whatever the caller has
-    handle = _handle_of(sessions.unwrapped(caller))
-    place = "" if handle is None else _file_of(handle)
-    if handle is None or not _same(place, path):
+def _raw_on(database: Database, caller: object) -> Any:  # noqa: ANN401 - whatever the caller has
+    callers = database.dialect.callers
+    handle = _handle_of(callers, sessions.unwrapped(caller))
+    if handle is None or not _asked(callers.is_on, database, handle.raw):
+        place = "" if handle is None else _asked(callers.place, handle.raw)
         message = (
-            f"within= writes the job in your transaction, so that has to be on {path}, and it is on "
-            f"{place or 'another database'}: bind it to that file, or say after_commit= instead"
+            f"within= writes the job in your transaction, so that has to be on {database.place}, and it is on "
+            f"{place or 'another database'}: bind it to that {callers.thing}, or say after_commit= instead"
         )
         raise ConfigError(message)
-    if handle.commits_by_itself():
+    if callers.commits_by_itself(handle.state):
         message = "within= needs an open transaction, and this connection commits each statement by itself: begin one"
         raise ConfigError(message)
     return handle.raw
 
 
-def _raw_if_on(path: Path, caller: object) -> Any:  # noqa: ANN401 - whatever the caller has
-    caller = sessions.unwrapped(caller)
+def _raw_if_on(database: Database, caller: object) -> Any:  # noqa: ANN401 - whatever the caller has
+    callers, caller = database.dialect.callers, sessions.unwrapped(caller)
     try:
-        handle = _handle_of(caller)
+        handle = _handle_of(callers, caller)
     except ConfigError:
         return None  # it has several databases: which one it is about is not known here
     except UnsupportedError:
-        if _same(_url_of(caller).database or "", path):
+        if callers.may_be_on(database, _url_of(caller)):
             raise
         return None
-    if handle is None or not _same(_file_of(handle), path) or handle.commits_by_itself():
+    if handle is None or not _asked(callers.is_on, database, handle.raw) or callers.commits_by_itself(handle.state):
         return None  # what commits each statement by itself keeps nobody waiting
     return handle.raw
 
 
-class _Handle(NamedTuple):
-    """A connection to SQLite: to run statements on, and to be asked about its state."""
-
-    raw: Any
-    state: Any
-
-    def commits_by_itself(self) -> bool:
-        if self.state.in_transaction:
-            return False
-        autocommit = getattr(self.state, "autocommit", _LEGACY)
-        return self.state.isolation_level is None if autocommit == _LEGACY else autocommit is True
+def _asked(question: Callable[..., T], *about: object) -> T:
+    try:
+        return question(*about)
+    except DriverError:  # of our own connection
+        raise
+    except Exception as error:  # whatever the module of the caller raises
+        raise DriverError(f"your transaction cannot be used: {' '.join(str(error).split())}") from error
 
 
-def _handle_of(caller: Any) -> _Handle | None:  # noqa: ANN401 - whatever the caller has
-    """Give the connection beneath; None when it is none to SQLite."""
-    if sessions.is_sqlite(caller):
-        return _Handle(caller, caller)
+def _handle_of(callers: Callers, caller: Any) -> Handle | None:  # noqa: ANN401 - whatever the caller has
+    """Give the connection beneath; None when it is none to this kind of database."""
+    if any(each.is_raw(caller) for each in ALL):
+        return Handle(caller, caller) if callers.is_raw(caller) else None
     if sessions.is_session(caller):
         dialect = _bind_of(caller).dialect
-        if dialect.name != "sqlite":
+        if dialect.name not in callers.names:
             return None
         _check_awaiting(dialect)
         caller = caller.connection()
     if sessions.is_connection(caller):
-        return _handle_of_alchemy(caller)
+        return _handle_of_alchemy(callers, caller)
     if sessions.is_django(caller):
-        return _Handle(caller.connection, caller.connection) if _is_open(caller) else None
+        return Handle(caller.connection, caller.connection) if _is_open(callers, caller) else None
     message = f"within= takes {sessions.WITHIN_KINDS}, got {caller!r:.100}"
     raise ConfigError(message)
 
 
-def _handle_of_alchemy(connection: Any) -> _Handle | None:  # noqa: ANN401 - SQLAlchemy is not imported here
-    if connection.dialect.name != "sqlite":
+def _handle_of_alchemy(callers: Callers, connection: Any) -> Handle | None:  # noqa: ANN401 - SQLAlchemy is not imported here
+    if connection.dialect.name not in callers.names:
         return None
     _check_awaiting(connection.dialect)
     if not connection.in_transaction():
         connection.begin()  # as a statement of its own would, or its commit would do nothing
     beneath = connection.connection
-    return _Handle(beneath.dbapi_connection, beneath.driver_connection)
+    return Handle(beneath.dbapi_connection, beneath.driver_connection)
 
 
-def _is_open(connection: Any) -> bool:  # noqa: ANN401 - Django has no types
-    if connection.vendor != "sqlite":
+def _is_open(callers: Callers, connection: Any) -> bool:  # noqa: ANN401 - Django has no types
+    if connection.vendor not in callers.names:
         return False
     if connection.in_atomic_block:
         return True
@@ -206,9 +206,15 @@ def _url_of(caller: Any) -> Any:  # noqa: ANN401 - SQLAlchemy is not imported he
 
 
 def _check_awaiting(dialect: Any) -> None:  # noqa: ANN401 - SQLAlchemy is not imported here
-    """Refuse an async database outside of what awaits it: its coroutines would be left lying about."""
+    """Refuse an async database outside of what awaits it: its coroutines would be left lying about.
+
+    And one whose module has words of its own for inputs.
+    """
     if not dialect.is_async:
         return
+    if dialect.driver == "asyncpg":
+        message = "within= cannot write by asyncpg: connect with postgresql+psycopg_async://, or say after_commit="
+        raise UnsupportedError(message)
     import greenlet  # SQLAlchemy's async databases cannot do without it
 
     if not getattr(greenlet.getcurrent(), "__sqlalchemy_greenlet_provider__", False):
@@ -217,30 +223,3 @@ def _check_awaiting(dialect: Any) -> None:  # noqa: ANN401 - SQLAlchemy is not i
             "await session.run_sync(lambda session: job.dispatch(within=session))"
         )
         raise UnsupportedError(message)
-
-
-def _file_of(handle: _Handle) -> str:
-    """Ask SQLite which file is open; empty when it is in memory."""
-    try:
-        with closing(_cursor(handle.raw)) as cursor:
-            cursor.execute("PRAGMA database_list")
-            files = [str(row[2] or "") for row in cursor.fetchall() if row[1] == "main"]
-    except sqlite3.Error as error:
-        raise DriverError(f"your transaction cannot be used: {error}") from error
-    return files[0] if files else ""
-
-
-def _cursor(raw: Any) -> Any:  # noqa: ANN401 - whatever the caller has
-    cursor = raw.cursor()
-    if isinstance(cursor, sqlite3.Cursor):
-        cursor.row_factory = None  # rows as they are, whatever the caller makes of his own
-    return cursor
-
-
-def _same(place: str, path: Path) -> bool:
-    if not place:
-        return False
-    try:
-        return path.samefile(place)
-    except OSError:
-        return Path(place).resolve() == path.resolve()

@@ -50,7 +50,8 @@ class Connection:
         self.raw = raw
         """None once it is closed."""
         self._dialect = dialect
-        self._errors = (*dialect.errors, OverflowError, UnicodeError)  # the latter two: values no column can hold
+        # The latter two: values no column can hold.
+        self._errors: tuple[type[Exception], ...] = (*dialect.errors, OverflowError, UnicodeError)
         self._process = os.getpid()
         _opened.add(self)
 

@@ -133,7 +133,7 @@ class Database:
             # Servers end idle connections, and are restarted. What was run is undone, or may be run twice.
             return _again(act)
 
-    def take(self, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:  # noqa: ANN401 - as Dialect
+    def take(self, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
         """Reserve the first due row of the first queue that has one; see ``Dialect.take``."""
         return self.dialect.take(self, statements, queues, **inputs)
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from qcore.clock import Clock
     from qcore.errors import DriverError
+    from qcore.sql.callers import Callers
     from qcore.sql.connection import Connection, Row
     from qcore.sql.database import Database
     from qcore.sql.statements import Statements
@@ -30,16 +31,24 @@ class Watch(Protocol):
 class Dialect(Protocol):
     """One database of some kind."""
 
-    place: str
-    """Where it is, for people; without a password."""
     begin: str
     """Begins a transaction."""
     makes_itself: bool
     """True when its tables may be made by whoever opens it first."""
     has_clock: bool
     """True when the server tells the time, so that the clocks of its clients do not matter."""
-    errors: tuple[type[Exception], ...]
-    """What its module raises."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people; without a password."""
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What its module raises."""
+
+    @property
+    def callers(self) -> Callers:
+        """What is known of the connections that others have to databases of this kind."""
 
     def statements(self, *, by_server: bool) -> Statements:
         """Give the statements of qcore in its words; ``by_server``: those that take the time from the server."""

@@ -60,9 +60,15 @@ Written by ``python -m qcore.sql.generate``.
 """
 # ruff: noqa
 
+from __future__ import annotations
+
 from functools import cache
+from typing import TYPE_CHECKING
 
 from qcore.sql.statement import Statement
+
+if TYPE_CHECKING:
+    from qcore.sql.statements import Statements
 '''
 
 _TAIL = """
@@ -76,7 +82,7 @@ def due_in(queues: int) -> Statement:
 
 
 @cache
-def _compiled():
+def _compiled() -> Statements:
     from qcore.sql.statements import Statements
     from qcore.sql.words import SqliteWords
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qcore.clock import Clock
+    from qcore.sql.callers import Callers
     from qcore.sql.connection import Row, Runs
     from qcore.sql.database import Database
     from qcore.sql.mysql_statements import MysqlStatements
@@ -63,6 +64,13 @@ class Mysql:
 
         return (pymysql.Error, OSError)
 
+    @property
+    def callers(self) -> Callers:
+        """What is known of the connections of others."""
+        from qcore.sql.callers import MysqlCallers  # few need it
+
+        return MysqlCallers()
+
     def statements(self, *, by_server: bool) -> Statements:
         """Give the statements, which are compiled when they are first used."""
         from qcore.sql.mysql_statements import MysqlStatements
@@ -107,7 +115,7 @@ class Mysql:
         except (pymysql.Error, OSError, RuntimeError) as error:  # RuntimeError: a package for its password is missing
             raise DriverError(f"cannot connect to the {self.place}: {on_one_line(error)}") from error
         connection = Connection(raw, self)
-        self._check_version(connection, raw.get_server_info())
+        self._check_version(connection, str(raw.get_server_info()))  # type: ignore[no-untyped-call]
         for statement in _SETTINGS:
             connection.say(statement)
         return connection
@@ -139,7 +147,7 @@ class Mysql:
                 connection.close()
                 raise self.explained(error) from error
 
-    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:  # noqa: ANN401 - as Dialect
+    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
         """Reserve the first due row: an UPDATE can neither skip locked rows nor return what it changed."""
         own: Any = statements
         return home.atomically(lambda runs: _take(runs, own, queues, inputs))

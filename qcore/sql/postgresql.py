@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qcore.clock import Clock
+    from qcore.sql.callers import Callers
     from qcore.sql.connection import Row
     from qcore.sql.database import Database
     from qcore.sql.dialect import Watch
@@ -59,6 +60,13 @@ class Postgresql:
 
         return (psycopg.Error,)
 
+    @property
+    def callers(self) -> Callers:
+        """What is known of the connections of others."""
+        from qcore.sql.callers import PostgresCallers  # few need it
+
+        return PostgresCallers()
+
     def statements(self, *, by_server: bool) -> Statements:
         """Give the statements, which are compiled when they are first used."""
         from qcore.sql.statements import Statements
@@ -81,10 +89,14 @@ class Postgresql:
             return BusyError(f"{self.place}: {on_one_line(error)}")
         if state in _MISSING and "qcore_" in str(error):
             return missing_tables(self.place)
-        if state.startswith(_LOST) or (not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)):
+        if state.startswith(_LOST) or (
+            not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        ):
             return LostError(f"the connection to the {self.place} was lost: {on_one_line(error)}")
         if state == "22001":
-            return DriverError(f"a name is longer than a column of qcore in the {self.place} takes: {on_one_line(error)}")
+            return DriverError(
+                f"a name is longer than a column of qcore in the {self.place} takes: {on_one_line(error)}"
+            )
         return unexpected(error, self.place)
 
     def exists(self) -> bool:
@@ -123,7 +135,7 @@ class Postgresql:
             for statement in self.creation():
                 connection.say(statement)
 
-    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:  # noqa: ANN401 - as Dialect
+    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
         """Reserve the first due row."""
         return take_by_one_statement(home, statements, queues, inputs)
 

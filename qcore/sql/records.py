@@ -78,9 +78,7 @@ def _take_lock(runs: Runs, statements: Statements, lock: Lock, row: dict[str, ob
 def take_key(runs: Asks, statements: Statements, **row: object) -> bool:
     """Write a key that is free: there is none, or its time is over. Inputs as those of ``statements.renew_key``."""
     # The last one is for a key whose time was over, and that was swept in between.
-    return any(
-        runs.changed(each, **row) for each in (statements.add_key, statements.renew_key, statements.add_key)
-    )
+    return any(runs.changed(each, **row) for each in (statements.add_key, statements.renew_key, statements.add_key))
 
 
 def push_all(runs: Runs, statements: Statements, pushes: Iterable[Push], now: float) -> set[str]:

@@ -62,11 +62,13 @@ class Address:
 
         :raises MissingExtraError: when it is not installed.
         """
-        kind = self.url.get_dialect()
+        kind: Any = self.url.get_dialect()
         try:
             module = kind.import_dbapi()
         except ImportError as error:
-            message = f"a {self.url.get_backend_name()} database needs {self._module}: pip install 'qcore-queue[{extra}]'"
+            message = (
+                f"a {self.url.get_backend_name()} database needs {self._module}: pip install 'qcore-queue[{extra}]'"
+            )
             raise MissingExtraError(message) from error
         _, settings = kind(dbapi=module).create_connect_args(self.url)
         return {"connect_timeout": _CONNECT_TIMEOUT, **settings}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qcore.clock import Clock
+    from qcore.sql.callers import Callers
     from qcore.sql.connection import Row
     from qcore.sql.database import Database
     from qcore.sql.statements import Statements
@@ -74,6 +75,13 @@ class Sqlite:
     def path(self) -> Path:
         """The absolute path of the file."""
         return Path(self._file).absolute()
+
+    @property
+    def callers(self) -> Callers:
+        """What is known of the connections of others."""
+        from qcore.sql.callers import SqliteCallers  # few need it
+
+        return SqliteCallers()
 
     def statements(self, *, by_server: bool) -> Statements:
         """Give the statements; there is no server whose clock they could ask."""
@@ -154,7 +162,7 @@ class Sqlite:
             for statement in self.creation():
                 connection.say(statement)
 
-    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:  # noqa: ANN401 - as Dialect
+    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
         """Reserve the first due row."""
         return take_by_one_statement(home, statements, queues, inputs)
 

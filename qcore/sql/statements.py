@@ -112,7 +112,7 @@ class Statements(BatchStatements):
         }
 
     def _due_in(self, queues: int) -> Statement:
-        """Inputs: queue_0, queue_1, ..., exact. Returns a number for each: milliseconds until its first is due, or NULL."""
+        """Inputs: queue_0, queue_1, ..., exact. Returns milliseconds until the first of each is due, or NULL."""
         firsts = [
             select(func.min(jobs.c.available_at)).where(jobs.c.queue == given(f"queue_{index}")).scalar_subquery()
             for index in range(queues)
@@ -362,4 +362,3 @@ def _held() -> tuple[ColumnElement[bool], ...]:
 
 def _written(text: str) -> ColumnElement[str]:
     return literal_column(f"'{text}'", String)
-

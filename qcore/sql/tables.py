@@ -5,6 +5,8 @@ Imports SQLAlchemy, so it is itself imported only when a database is first used.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -55,7 +57,12 @@ _exact_text = (
 )
 
 # Whatever character set the database has, and whatever engine the server prefers.
-_TABLE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mariadb_engine": "InnoDB", "mariadb_charset": "utf8mb4"}
+_TABLE: Any = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+}
 
 # SQLite numbers rows by itself only in a column of the very type INTEGER.
 _number = BigInteger().with_variant(Integer, "sqlite")

@@ -54,15 +54,19 @@ class _Given:
     """Instants are inputs: the clock of the caller tells them."""
 
     def instant(self, name: str) -> Any:  # noqa: ANN401 - as ``given``
+        """Stand for an instant."""
         return bindparam(name, type_=BigInteger())
 
     def now(self) -> Any:  # noqa: ANN401 - as ``given``
+        """Stand for this millisecond."""
         return bindparam("now", type_=BigInteger())
 
     def exactly_now(self) -> Any:  # noqa: ANN401 - as ``given``
+        """Stand for now."""
         return bindparam("exact", type_=Double())
 
     def waking(self, change: Insert | Update) -> Insert | Update:
+        """Nobody can be woken."""
         return change
 
 
@@ -73,9 +77,11 @@ class SqliteWords(_Given):
         self.dialect: Dialect = sqlite.dialect(paramstyle="qmark")
 
     def add(self, table: Table, fields: Fields, unique: list[str]) -> Insert:
+        """Insert a row, unless it is there."""
         return sqlite.insert(table).values(**fields).on_conflict_do_nothing(index_elements=unique)
 
     def put(self, table: Table, fields: Fields, unique: list[str]) -> Insert:
+        """Insert a row, or change the one that is there."""
         row = sqlite.insert(table).values(**fields)
         others = {name: row.excluded[name] for name in fields if name not in unique}
         return row.on_conflict_do_update(index_elements=unique, set_=others)
@@ -86,12 +92,14 @@ class PostgresWords(_Given):
 
     def __init__(self) -> None:
         # Positional inputs, whatever driver runs them.
-        self.dialect: Dialect = postgresql.psycopg.dialect(paramstyle="format")
+        self.dialect: Dialect = postgresql.psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
 
     def add(self, table: Table, fields: Fields, unique: list[str]) -> Insert:
+        """Insert a row, unless it is there."""
         return postgresql.insert(table).values(**fields).on_conflict_do_nothing(index_elements=unique)
 
     def put(self, table: Table, fields: Fields, unique: list[str]) -> Insert:
+        """Insert a row, or change the one that is there."""
         row = postgresql.insert(table).values(**fields)
         others = {name: row.excluded[name] for name in fields if name not in unique}
         return row.on_conflict_do_update(index_elements=unique, set_=others)
@@ -108,12 +116,15 @@ class PostgresServerWords(PostgresWords):
     """PostgreSQL by its own clock: that of the begin of the statement, which an index can be asked for."""
 
     def instant(self, name: str) -> Any:  # noqa: ANN401 - as ``given``
+        """Stand for an instant."""
         return self.now() + bindparam(name, type_=BigInteger())
 
     def now(self) -> Any:  # noqa: ANN401 - as ``given``
+        """Stand for this millisecond."""
         return cast(func.floor(self.exactly_now()), BigInteger())
 
     def exactly_now(self) -> Any:  # noqa: ANN401 - as ``given``
+        """Stand for now."""
         return literal_column("EXTRACT(EPOCH FROM statement_timestamp()) * 1000", Double())
 
 
@@ -124,10 +135,12 @@ class MysqlWords(_Given):
         self.dialect: Dialect = mysql.pymysql.dialect(paramstyle="format")
 
     def add(self, table: Table, fields: Fields, unique: list[str]) -> Insert:  # noqa: ARG002 - as Words
+        """Insert a row, unless it is there."""
         # It would also cut off what is too long: the lengths of names are checked before.
         return mysql.insert(table).values(**fields).prefix_with("IGNORE")
 
     def put(self, table: Table, fields: Fields, unique: list[str]) -> Insert:
+        """Insert a row, or change the one that is there."""
         row = mysql.insert(table).values(**fields)
         # VALUES() is what both understand.
         others = {
@@ -140,12 +153,15 @@ class MysqlServerWords(MysqlWords):
     """MySQL and MariaDB by their own clock, whatever time zone the connection has."""
 
     def instant(self, name: str) -> Any:  # noqa: ANN401 - as ``given``
+        """Stand for an instant."""
         return self.now() + bindparam(name, type_=BigInteger())
 
     def now(self) -> Any:  # noqa: ANN401 - as ``given``
+        """Stand for this millisecond."""
         return literal_column(f"({_MICROSECONDS} DIV 1000)", BigInteger())
 
     def exactly_now(self) -> Any:  # noqa: ANN401 - as ``given``
+        """Stand for now."""
         return literal_column(f"({_MICROSECONDS} / 1000)", Double())
 
 

@@ -16,39 +16,41 @@ from qcore.drivers.database import DatabaseDriver
 from qcore.errors import DriverError
 from qcore.failed import FailedJob
 from qcore.sql import Database
-from qcore.stores.database import DatabaseFailedStore, DatabaseStore
-from qcore.stores.database_batches import DatabaseBatchStore
 from qtest.clock import FrozenClock
-from qtest.contract import DriverContract
+from tests.contract.on_databases import (
+    DatabaseBatchStoreContract,
+    DatabaseDriverContract,
+    DatabaseFailedStoreContract,
+    DatabaseStoreContract,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from qcore.clock import Clock
-    from qcore.driver import Driver
 
 
-class TestSqlite(DriverContract):
-    @pytest.fixture(autouse=True)
-    def _database(self, tmp_path: Path) -> Iterator[None]:
-        self.database = Database(f"sqlite:///{tmp_path}/queue.sqlite3")
-        yield
-        self.database.close()
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path}/queue.sqlite3")
+    yield database
+    database.close()
 
-    def make_driver(self, clock: Clock) -> DatabaseDriver:
-        return DatabaseDriver(self.database, clock, retry_after=self.retry_after)
 
-    def make_failed_store(self, driver: Driver) -> DatabaseFailedStore:
-        assert isinstance(driver.home, Database)
-        return DatabaseFailedStore(driver.home)
+class TestSqliteDriver(DatabaseDriverContract):
+    pass
 
-    def make_store(self, driver: Driver, clock: Clock) -> DatabaseStore:
-        assert isinstance(driver.home, Database)
-        return DatabaseStore(driver.home, clock)
 
-    def make_batch_store(self, driver: Driver, clock: Clock) -> DatabaseBatchStore:
-        assert isinstance(driver.home, Database)
-        return DatabaseBatchStore(driver.home, clock)
+class TestSqliteStore(DatabaseStoreContract):
+    pass
+
+
+class TestSqliteFailedStore(DatabaseFailedStoreContract):
+    pass
+
+
+class TestSqliteBatchStore(DatabaseBatchStoreContract):
+    pass
 
 
 def make(path: Path, clock: Clock | None = None) -> DatabaseDriver:

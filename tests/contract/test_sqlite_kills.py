@@ -31,8 +31,8 @@ def start(*arguments: object, stdin: int | None = None) -> subprocess.Popen[str]
         # written, callbacks.
         ("succeed", 13),
         ("fail", 14),
-        ("push", 4),
-        ("add", 13),
+        ("push", 6),
+        ("add", 15),
     ],
 )
 def test_a_process_that_is_killed_between_two_statements_leaves_all_or_nothing(

@@ -1,4 +1,4 @@
-"""The stores on real SQLite files keep every promise."""
+"""What the key store on SQLite leaves behind."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ import pytest
 from qcore.driver import Lock, Payload, Push
 from qcore.drivers.database import DatabaseDriver
 from qcore.sql import Database
-from qcore.stores.database import DatabaseFailedStore, DatabaseStore
+from qcore.stores.database import DatabaseStore
 from qtest.clock import FrozenClock
-from qtest.store_contract import FailedStoreContract, StoreContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from qcore.clock import Clock
 
 
 @pytest.fixture
@@ -25,24 +22,6 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database = Database(f"sqlite:///{tmp_path}/queue.sqlite3")
     yield database
     database.close()
-
-
-class TestSqliteStore(StoreContract):
-    @pytest.fixture(autouse=True)
-    def _database(self, database: Database) -> None:
-        self.database = database
-
-    def make_store(self, clock: Clock) -> DatabaseStore:
-        return DatabaseStore(self.database, clock)
-
-
-class TestSqliteFailedStore(FailedStoreContract):
-    @pytest.fixture(autouse=True)
-    def _database(self, database: Database) -> None:
-        self.database = database
-
-    def make_failed_store(self) -> DatabaseFailedStore:
-        return DatabaseFailedStore(self.database)
 
 
 def test_locks_that_nobody_freed_leave_no_garbage(database: Database) -> None:

@@ -318,7 +318,7 @@ def test_a_sqlite_file_lies_below_the_root(
 
     home = opened(config).connection().driver.home
     assert isinstance(home, Database)
-    assert Path(place.format(root=an_empty_folder)) == home.path
+    assert Path(place.format(root=an_empty_folder)) == Path(home.place)
 
 
 def test_other_addresses_are_taken_as_they_are() -> None:

@@ -24,7 +24,8 @@ from qcore import App, Config, ConfigError, Job, JobDefinitionError, PayloadErro
 from qcore.driver import pending
 from qcore.errors import DriverError
 from qcore.events import Event, JobQueued, JobQueueing, UniqueJobSkipped
-from qcore.sql.borrowed import _Handle
+from qcore.sql.callers import SqliteCallers
+from qcore.sql.sqlite import Sqlite
 from qcore.unique import key_of
 from tests.qcore.shop import Order, begin, names, opened
 
@@ -489,7 +490,7 @@ def test_a_connection_says_whether_it_commits_by_itself(
     if autocommit is not None:
         state.autocommit = autocommit
 
-    assert _Handle(None, state).commits_by_itself() == by_itself
+    assert SqliteCallers().commits_by_itself(state) == by_itself
 
 
 def test_a_connection_that_cannot_be_used_is_refused(app: App, file: Path) -> None:
@@ -503,7 +504,9 @@ def test_a_connection_that_cannot_be_used_is_refused(app: App, file: Path) -> No
 
 def test_what_is_no_session_is_refused(app: App, engine: Engine) -> None:
     for given in ("session", object(), sessionmaker(engine), engine, True):
-        with pytest.raises(ConfigError, match="within= takes a SQLAlchemy session or connection, a sqlite3 connection"):
+        with pytest.raises(
+            ConfigError, match="within= takes a SQLAlchemy session or connection, a connection of sqlite3"
+        ):
             Say().dispatch(within=given)
 
 
@@ -657,7 +660,8 @@ def test_an_async_session_on_the_same_file_is_told_what_to_do(app: App, file: Pa
 
 
 def test_a_plain_dispatch_while_the_file_is_locked_says_what_to_do(session: Session, file: Path, app: App) -> None:
-    app.connections.database("database")._busy_timeout = 0.01
+    home = app.connections.database("database")
+    home.dialect = Sqlite(home.url, busy_timeout=0.01)
     app.close()
 
     with pytest.raises(DriverError, match="within= or after_commit="):
