@@ -112,9 +112,7 @@ DRIVERS = {
     "database": DriverRow(
         ("url", "retry_after", "synchronous"), _database_driver, _database_batches, _database_failed, _database_store
     ),
-    "redis": DriverRow(
-        ("retry_after", *REDIS_SETTINGS), _redis_driver, _redis_batches, _redis_failed, _redis_store
-    ),
+    "redis": DriverRow(("retry_after", *REDIS_SETTINGS), _redis_driver, _redis_batches, _redis_failed, _redis_store),
     "null": DriverRow((), lambda *_: NullDriver()),
     "sync": DriverRow((), lambda connections, *_: SyncDriver(connections.clock), _sync_batches),
 }
@@ -239,7 +237,9 @@ class Connections:
 
     def close(self) -> None:
         """Close what this thread opened; the next use opens it again."""
-        for home in (*self._databases.values(), *self._redis.values()):
+        for database in self._databases.values():
+            database.close()
+        for home in self._redis.values():
             home.close()
 
     def _check(self, name: str, settings: Mapping[str, Any]) -> None:

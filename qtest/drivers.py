@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable  # noqa: TC003 - a NamedTuple reads its annotations
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path  # noqa: TC003 - the same

@@ -85,7 +85,7 @@ class RedisDriver:
         """Take the first due payload of the first queue that has one."""
         places = self._written(queues)
         found = self._take(queues, places)
-        if type(found) is Reservation:
+        if isinstance(found, Reservation):
             return found
         return None if wait <= 0 else self._wait_and_take(queues, places, wait, found)
 
@@ -110,9 +110,7 @@ class RedisDriver:
         job_id, body, attempts, token, verdict, index = found
         if (waiter := getattr(self._local, "waiter", None)) is not None:
             waiter.stop()
-        return Reservation(
-            queues[index], Payload(job_id.decode(), body), int(attempts), int(token), verdict.decode()
-        )
+        return Reservation(queues[index], Payload(job_id.decode(), body), int(attempts), int(token), verdict.decode())
 
     def _call_id(self) -> bytes:
         """Name a call, so that its repetition is known."""
@@ -122,14 +120,15 @@ class RedisDriver:
         return b"%b.%d" % (local.name, next(_calls))
 
     def _wait_and_take(
-        self, queues: Sequence[str], places: tuple[bytes, ...], wait: float, due_in: Reservation | float | None
+        self, queues: Sequence[str], places: tuple[bytes, ...], wait: float, due_in: float | None
     ) -> Reservation | None:
         end = self._clock.monotonic() + wait
         while (left := end - self._clock.monotonic()) > _MOMENT:
-            self._rest(places, left if due_in is None else min(left, due_in))  # type: ignore[type-var]
-            due_in = self._take(queues, places)
-            if type(due_in) is Reservation:
-                return due_in
+            self._rest(places, left if due_in is None else min(left, due_in))
+            found = self._take(queues, places)
+            if isinstance(found, Reservation):
+                return found
+            due_in = found
         return None
 
     def _rest(self, places: tuple[bytes, ...], seconds: float) -> None:
@@ -220,7 +219,9 @@ class RedisDriver:
         shown = {}
         for first in range(0, len(rows), 100):
             ids = [row[2] for row in rows[first : first + 100]]
-            shown.update({job_id: (body, attempts) for job_id, body, attempts in self.home.run(look_scripts.BODIES, *ids)})
+            shown.update(
+                {job_id: (body, attempts) for job_id, body, attempts in self.home.run(look_scripts.BODIES, *ids)}
+            )
         return [
             Listed(queue, Payload(job_id.decode(), shown[job_id][0]), state.decode(), int(attempts), due / 1000)
             for due, _, job_id, state in rows

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
-_EXAMPLE = "write redis://HOST:6379/0, rediss:// for TLS, unix:///PATH, or redis+sentinel://HOST:26379,HOST:26379/NAME/0"
+_EXAMPLE = "write redis://HOST:6379/0, rediss:// for TLS, unix:///PATH, or redis+sentinel://HOST:26379,HOST2:26379/NAME"
 
 ANSWER_WITHIN = 5.0
 """Seconds in which a server has to answer, unless the settings say otherwise."""
@@ -152,7 +152,7 @@ def _plain(url: str, options: dict[str, Any], *, cluster: bool) -> Any:  # noqa:
 
 
 def _sentinel(url: str, options: dict[str, Any]) -> Any:  # noqa: ANN401 - a client of redis-py
-    from redis.sentinel import Sentinel
+    from redis import sentinel as redis_sentinel
 
     parts = urlsplit(url)
     user, _, hosts = parts.netloc.rpartition("@")
@@ -164,7 +164,10 @@ def _sentinel(url: str, options: dict[str, Any]) -> Any:  # noqa: ANN401 - a cli
         options = {"password": unquote(password)} | options
     tls = {"ssl": True} if parts.scheme.startswith("rediss") else {}
     only_tls = {key: value for key, value in options.items() if key in TLS}
-    sentinel = Sentinel(
+    sentinel_class: Any = redis_sentinel.Sentinel  # it has no types
+    sentinel = sentinel_class(
         _hosts(hosts, url, 26379), socket_timeout=ANSWER_WITHIN, sentinel_kwargs={**tls, **only_tls, "protocol": 2}
     )
-    return sentinel.master_for(name, db=int(database or 0), protocol=2, **{"socket_timeout": ANSWER_WITHIN}, **tls, **options)
+    return sentinel.master_for(
+        name, db=int(database or 0), protocol=2, **tls, **{"socket_timeout": ANSWER_WITHIN} | options
+    )

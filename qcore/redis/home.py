@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,  # noqa: A004 - the client's name for it
+    NoScriptError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,  # noqa: A004 - the same
+)
 
 from qcore.clock import SystemClock
 from qcore.errors import DriverError
 from qcore.redis import keys
 from qcore.redis.client import client_of
+from qcore.redis.link import Link
 from qcore.redis.script import packed
+from qcore.redis.trouble import TROUBLE, explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from qcore.clock import Clock
     from qcore.redis.client import Client
-    from qcore.redis.link import Link
     from qcore.redis.script import Argument, Script
 
 BLOCK_FOR = 5.0
 """Seconds that one blocking read lasts at most; then it is sent anew."""
 
 _OLDEST = (6, 2)
+
+_TOKENS = b"qcore:tokens"
 
 
 class RedisHome:
@@ -42,7 +53,7 @@ class RedisHome:
         self._client: Client | None = None
         self._lock = threading.Lock()
         self._local = threading.local()
-        self._links: WeakSet[Link] = WeakSet()
+        self._token_key: bytes | None = None
         self._generation = 0
         self._checked = False
 
@@ -57,77 +68,93 @@ class RedisHome:
 
     @property
     def client(self) -> Client:
-        """Where the server is; found out at the first use."""
+        """Where the server is; found out at the first use.
+
+        :raises DriverError: when that is a cluster, and none of its nodes answers.
+        """
         if self._client is None:
             with self._lock:
                 if self._client is None:
-                    self._client = self._opened(self._make_client)
+                    try:
+                        self._client = self._make_client()
+                    except TROUBLE as error:
+                        raise explained(error, "the redis cluster") from error
         return self._client
 
     @property
     def root(self) -> bytes:
         """What all keys begin with."""
-        return keys.rooted(self._prefix, cluster=self.client.is_cluster).encode()
+        return self.token_key[: -len(_TOKENS)]
+
+    @property
+    def token_key(self) -> bytes:
+        """The counter of tokens: the one key that every script is given."""
+        if self._token_key is None:
+            self._token_key = keys.rooted(self._prefix, cluster=self.client.is_cluster).encode() + _TOKENS
+        return self._token_key
 
     def run(self, script: Script, *arguments: Argument, now: bytes = b"") -> Any:  # noqa: ANN401 - what a script gives
         """Run a script at ``now``, see ``stamp``, and give its answer.
 
         :raises DriverError: when the server cannot be asked, or refuses.
         """
-        from redis import exceptions
-
         try:
             return self._run(script, (now, b"0", *arguments))
-        except (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ReadOnlyError) as error:
-            if isinstance(error, exceptions.BusyLoadingError) or getattr(self._local, "is_opening", False):
-                raise self.explained(error) from error
-        except exceptions.ResponseError as error:
-            if not self._is_moved(error):
+        except TROUBLE as error:
+            if not self._is_worth_another_try(error):
                 raise self.explained(error) from error
         try:
             self._drop()
             self.client.look_again()
             return self._run(script, (now, b"1", *arguments))
-        except exceptions.RedisError as error:
+        except TROUBLE as error:
             raise self.explained(error) from error
 
-    def _is_moved(self, error: Exception) -> bool:
+    def _is_worth_another_try(self, error: Exception) -> bool:
+        """Tell whether the next connection may do better: this one was lost, or led to what is a replica now."""
+        if isinstance(error, BusyLoadingError):
+            return False
+        if isinstance(error, ConnectionError | TimeoutError | ReadOnlyError):
+            return True
         return self.client.is_cluster and str(error).startswith(("MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN"))
 
     def _run(self, script: Script, arguments: Sequence[Argument]) -> Any:  # noqa: ANN401 - what a script gives
-        from redis.exceptions import NoScriptError
-
         link, key = self.link(), self.token_key
         try:
             return link.ask(script.by_digest(key, arguments))
         except NoScriptError:  # a server that was started anew, or whose scripts were flushed
             return link.ask(script.by_text(key, arguments))
 
-    @property
-    def token_key(self) -> bytes:
-        """The counter of tokens: the one key that every script is given."""
-        return self.root + b"qcore:tokens"
-
     def link(self) -> Link:
-        """Give the calling thread its connection; opened at the first call, and anew after a fork or a failure."""
+        """Give the calling thread its connection; opened at the first call, and anew after a fork or a failure.
+
+        :raises DriverError: when it cannot be opened.
+        """
         held: Link | None = getattr(self._local, "held", None)
         if held is None or not held.usable or self._local.generation != self._generation:
             self._drop()
-            self._local.is_opening = True
             held = self.open()
             self._check(held)
-            self._local.is_opening = False
             self._local.generation = self._generation
             self._local.held = held
         return held
 
     def open(self) -> Link:
-        """Open a connection of its own, for who waits on it."""
-        from qcore.redis.link import Link
+        """Open a connection of its own, for who waits on it.
 
-        link = Link(lambda: self.client.connection(self.token_key))
-        self._links.add(link)
-        return link
+        :raises DriverError: when it cannot be opened.
+        """
+        client = self.client
+        try:
+            try:
+                return Link(lambda: client.connection(self.token_key))
+            except TROUBLE:
+                if not client.is_cluster:
+                    raise
+                client.look_again()  # another node may have taken over
+                return Link(lambda: client.connection(self.token_key))
+        except TROUBLE as error:
+            raise self.explained(error) from error
 
     def _drop(self) -> None:
         held: Link | None = getattr(self._local, "held", None)
@@ -145,12 +172,12 @@ class RedisHome:
         self._checked = True
 
     def _info(self, link: Link, section: bytes) -> str:
-        from redis.exceptions import ResponseError
-
         try:
             answer = link.ask(packed((b"INFO", section)))
         except ResponseError:  # a fake server, or a user who may not ask
             return ""
+        except TROUBLE as error:
+            raise self.explained(error) from error
         return answer.decode(errors="replace") if isinstance(answer, bytes) else ""
 
     def warnings(self) -> list[str]:
@@ -158,25 +185,14 @@ class RedisHome:
 
         :raises DriverError: when it cannot be asked.
         """
-        policy = _field(self._info(self._opened(self.link), b"memory"), "maxmemory_policy")
+        policy = _field(self._info(self.link(), b"memory"), "maxmemory_policy")
         if policy in {"", "noeviction"}:
             return []
-        said = f"{self.client.where} may throw jobs away when its memory is full (maxmemory-policy {policy})"
-        return [f"{said}: set it to noeviction"]
-
-    def _opened(self, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - what it makes
-        from redis.exceptions import RedisError
-
-        try:
-            return make()
-        except RedisError as error:
-            raise self.explained(error) from error
+        return [f"{self.client.where} throws jobs away when its memory is full: set its maxmemory-policy to noeviction"]
 
     def explained(self, error: Exception) -> DriverError:
         """Make the error of the server one that a user can act on; raise it ``from`` the original."""
-        from qcore.redis.trouble import explained
-
-        return explained(error, self._client.where if self._client is not None else "redis")
+        return explained(error, self.client.where)
 
     def close(self) -> None:
         """Close the connection of the calling thread; others close when they are used next, or their thread ends."""

@@ -36,7 +36,7 @@ def micros(seconds: float) -> int:
 def push_arguments(push: Push) -> list[Argument]:
     """Write a push with its lock."""
     queue, payload, delay, lock = push
-    head = [place(queue), name(payload.id, "the id of a job"), payload.body, micros(delay)]
+    head: list[Argument] = [place(queue), name(payload.id, "the id of a job"), payload.body, micros(delay)]
     return [*head, b"", b"", b"", b""] if lock is None else [*head, *lock_arguments(lock)]
 
 

@@ -37,7 +37,6 @@ def packed(words: Sequence[Argument]) -> bytes:
     """Write a command as the server reads it."""
     pieces = [b"*%d\r\n" % len(words)]
     for word in words:
-        if type(word) is not bytes:
-            word = word.encode() if type(word) is str else b"%d" % word  # type: ignore[operator, union-attr]  # noqa: PLW2901
-        pieces.append(b"$%d\r\n%b\r\n" % (len(word), word))  # type: ignore[arg-type]
+        written = word if type(word) is bytes else str(word).encode()
+        pieces.append(b"$%d\r\n%b\r\n" % (len(written), written))
     return b"".join(pieces)

@@ -40,12 +40,22 @@ return held
 """,
 )
 
-TAKE_LOCK = Script(START, KEYS, LOCKS.partition("local function push")[0], "return take(ARGV[3], ARGV[4], ARGV[5], ARGV[6])")
+TAKE_LOCK = Script(
+    START, KEYS, LOCKS.partition("local function push")[0], "return take(ARGV[3], ARGV[4], ARGV[5], ARGV[6])"
+)
 
 RESERVE = Script(
     START,
     """
 local lease, rid, next_due = tonumber(ARGV[3]), ARGV[4], nil
+local function head_of(q, part)
+  local head = call('ZRANGE', q .. part, 0, 0, 'WITHSCORES')
+  return head[1], head[1] and tonumber(head[2]), part
+end
+local function is_before(due, member, other_due, other)
+  if not other_due or due ~= other_due then return not other_due or due < other_due end
+  return tonumber(string.sub(member, 1, 16)) < tonumber(string.sub(other, 1, 16))
+end
 local function taken(index, q, id, member)
   local k = P .. 'qcore:job:' .. id
   local j = call('HMGET', k, 'p', 'n', 'a', 'v')
@@ -72,18 +82,13 @@ if again then
 end
 for index = 5, #ARGV do
   local q = P .. 'queues:' .. ARGV[index]
-  local first, due, part = nil, nil, nil
-  for _, name in ipairs({':delayed', ':reserved'}) do
-    local head = call('ZRANGE', q .. name, 0, 0, 'WITHSCORES')
-    local its = head[1] and tonumber(head[2])
-    if its and (not due or its < due or (its == due and tonumber(string.sub(head[1], 1, 16)) < tonumber(string.sub(first, 1, 16)))) then
-      first, due, part = head[1], its, name
-    end
-  end
+  local first, due, part = head_of(q, ':delayed')
+  local lost, lost_due = head_of(q, ':reserved')
+  if lost and is_before(lost_due, lost, due, first) then first, due, part = lost, lost_due, ':reserved' end
   if due and due <= ms then
     local head = call('LINDEX', q, 0)
     local j = head and call('HMGET', P .. 'qcore:job:' .. head, 'd', 'n')
-    if not (j and j[1] and (tonumber(j[1]) < due or (tonumber(j[1]) == due and tonumber(j[2]) < tonumber(string.sub(first, 1, 16))))) then
+    if not (j and j[1] and is_before(tonumber(j[1]), j[2], due, first)) then
       call('ZREM', q .. part, first)
       return taken(index, q, string.sub(first, 18), first)
     end

@@ -1,8 +1,8 @@
 """The scripts that keep keys and failed jobs.
 
 All keys of the store are fields of one hash, as ``MILLISECOND:value``, where the time is empty for what stays for
-ever; a sorted set has those whose time will be over, by that time. A failed job is a hash; a sorted set has their ids by
-the number of the failure.
+ever; a sorted set has those whose time will be over, by that time. A failed job is a hash; a sorted set has the ids of
+all, by the number of the failure.
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ FIND_FAILED = Script(START, _SHOW, "return show(ARGV[3])")
 
 FAILED_IDS = Script(START, "return call('ZREVRANGE', P .. 'qcore:failed', 0, -1)")
 
-SHOW_FAILED = Script(
-    START, _SHOW, "local rows = {} for at = 3, #ARGV do rows[at - 2] = show(ARGV[at]) end return rows"
-)
+SHOW_FAILED = Script(START, _SHOW, "local rows = {} for at = 3, #ARGV do rows[at - 2] = show(ARGV[at]) end return rows")
 
 FORGET_FAILED = Script(
     START,

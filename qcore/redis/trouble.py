@@ -6,6 +6,9 @@ from redis import exceptions
 
 from qcore.errors import DriverError
 
+TROUBLE = (exceptions.RedisError, exceptions.RedisClusterException)
+"""What redis-py raises when a server cannot be asked, or refuses."""
+
 _CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (exceptions.AuthenticationError, "refuses the user or password ({error}): correct them in the url or the settings"),
     (exceptions.AuthorizationError, "refuses the user or password ({error}): correct them in the url or the settings"),
@@ -28,9 +31,14 @@ _WORDS = (
     ("LOADING", "is loading its data: it will be back by itself"),
     ("MASTERDOWN", "is a replica whose primary is down: it will be back by itself"),
     ("BUSY", "is busy with a script of somebody else: it will be back when that ends, or is killed"),
-    ("WRONGTYPE", "holds something of another kind under a key of qcore ({error}): set another prefix for one of the two"),
+    (
+        "WRONGTYPE",
+        "holds something of another kind under a key of qcore ({error}): set another prefix for one of the two",
+    ),
     ("MISCONF", "cannot write to its disk, and so refuses all writes: look at its log; nothing was stored"),
     ("NOREPLICAS", "has too few replicas to take writes: it will be back when they are"),
+    ("Cluster mode is not enabled", "is no cluster: leave the setting cluster out"),
+    ("MOVED", "is a node of a cluster: set cluster = true"),
     ("unknown command", "does not know a command ({error}): qcore needs redis 6.2 or newer"),
 )
 
@@ -38,10 +46,9 @@ _WORDS = (
 def explained(error: Exception, where: str) -> DriverError:
     """Make the error of a server one that a user can act on; raise it ``from`` the original."""
     said = " ".join(str(error).split())[:200]
-    if isinstance(error, exceptions.ResponseError | exceptions.ConnectionError):
-        for word, line in _WORDS:
-            if said.startswith(word) or f" {word} " in f" {said} ":
-                return DriverError(f"{where} {line.format(error=said)}")
+    for word, line in _WORDS:
+        if said.startswith(word) or f" {word} " in f" {said} ":
+            return DriverError(f"{where} {line.format(error=said)}")
     for kind, line in _CAUSES:
         if isinstance(error, kind):
             return DriverError(f"{where} {line.format(error=said)}")

@@ -60,8 +60,8 @@ class RedisFailedStore:
 
 def _record(row: list[Any]) -> FailedJob:
     job_id, body, connection, queue, exception, failed_at, number = row
-    texts = (part.decode() for part in (connection, queue, exception))
-    return FailedJob(Payload(job_id.decode(), body), *texts, float(failed_at), int(number))
+    payload = Payload(job_id.decode(), body)
+    return FailedJob(payload, connection.decode(), queue.decode(), exception.decode(), float(failed_at), int(number))
 
 
 class RedisStore:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from qcore.batches import BatchRecord, BatchStep, Counted
     from qcore.clock import Clock
     from qcore.driver import Push
-    from qcore.redis.home import RedisHome
     from qcore.redis.batch_records import Seen
+    from qcore.redis.home import RedisHome
 
 _CHUNK = 100
 
@@ -106,7 +106,7 @@ class RedisBatchStore:
 
     def members(self, batch_id: str, state: State, *, limit: int = 100_000) -> list[str]:
         """Give the ids of the members in a state, in the order in which they were added."""
-        at, found = b"0", {}
+        at, found = b"0", dict[bytes, bytes]()
         while True:
             at, page = self.home.run(scripts.MEMBERS, batch_id, at)
             found.update(zip(page[::2], page[1::2], strict=True))

@@ -38,7 +38,7 @@ class Driven(OnRedis, DriverContract):
         assert isinstance(driver.home, RedisHome)
         return RedisFailedStore(driver.home)
 
-    def make_store(self, driver: Driver, clock: Clock) -> RedisStore:  # type: ignore[override]
+    def make_store(self, driver: Driver, clock: Clock) -> RedisStore:
         assert isinstance(driver.home, RedisHome)
         return RedisStore(driver.home, clock)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import fakeredis
 import pytest
 
-from qcore.redis.home import RedisHome
 from qcore.redis.client import Client
+from qcore.redis.home import RedisHome
 from tests.contract.redis_home import Batched, Driven, Failed, Stored
 
 if TYPE_CHECKING:

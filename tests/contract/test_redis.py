@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qcore.redis.home import RedisHome
 from qcore.redis.client import client_of
+from qcore.redis.home import RedisHome
 from tests.contract.redis_home import Batched, Driven, Failed, Stored
 
 if TYPE_CHECKING:

@@ -144,7 +144,9 @@ def test_an_unknown_driver_or_setting_of_a_driver_lists_what_exists(tmp_path: Pa
     def made(**settings: object) -> App:
         return App(Config(connections={"mine": settings}, root=tmp_path))
 
-    with pytest.raises(ConfigError, match="'mine' wants the driver 'kafka'; there are database, memory, null, redis, sync"):
+    with pytest.raises(
+        ConfigError, match="'mine' wants the driver 'kafka'; there are database, memory, null, redis, sync"
+    ):
         made(driver="kafka")
     with pytest.raises(
         ConfigError, match="'mine' has no setting host, port; the driver 'database' takes driver, queue, url"

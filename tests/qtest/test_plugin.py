@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from qtest.drivers import PLACES, Place
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -322,13 +325,13 @@ def test_tests_run_once_on_each_driver(outer: pytest.Pytester) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "said"),
-    [(Place(None), "qcore has no driver for 'away' yet"), (Place(dict, lambda: "install it"), "'away' here: install it")],
+    ("opened", "said"),
+    [(None, "no driver for 'away' yet"), (lambda _: dict, "'away' here: install it")],
 )
 def test_a_driver_that_is_not_there_skips_or_fails_as_told(
-    outer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, place: Place, said: str
+    outer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, opened: Callable[..., Any] | None, said: str
 ) -> None:
-    monkeypatch.setitem(PLACES, "away", place)
+    monkeypatch.setitem(PLACES, "away", Place(opened, lambda: "install it"))
     outer.makepyfile("def test_x(queue_fake): pass")
 
     outcomes(outer, "--queue-drivers=away", skipped=1)
