@@ -12,7 +12,7 @@ from qtest.servers import MariaServer, PostgresServer, RedisServer
 from tests.chaos.history import CLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -26,7 +26,7 @@ class Place(Protocol):
     """One backend."""
 
     name: str
-    faults: Mapping[str, Callable[[float], None]]
+    faults: dict[str, Callable[[float], None]]
     """What its server can suffer, by name; called with seconds, and over when it returns."""
 
     def fresh(self, folder: Path) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class SqliteFile:
     name = "sqlite"
 
     def __init__(self) -> None:
-        self.faults: Mapping[str, Callable[[float], None]] = {"hold the write lock": self._hold}
+        self.faults: dict[str, Callable[[float], None]] = {"hold the write lock": self._hold}
 
     def fresh(self, folder: Path) -> dict[str, Any]:
         self._path = folder / "queue.sqlite3"

@@ -7,16 +7,27 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.faults import Fault, schedule
-from tests.chaos.places import Place, SqliteFile
+from tests.chaos.places import OnMaria, OnPostgres, OnRedis, Place, SqliteFile
 from tests.chaos.running import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def place() -> Place:
-    return SqliteFile()
+SERVERS = {
+    "redis": ("redis_server", OnRedis),
+    "postgres": ("postgres_server", OnPostgres),
+    "mariadb": ("maria_server", OnMaria),
+}
+
+
+@pytest.fixture(params=["sqlite", *SERVERS])
+def place(request: pytest.FixtureRequest) -> Place:
+    if request.param == "sqlite":
+        return SqliteFile()
+    server, kind = SERVERS[request.param]
+    made: Place = kind(request.getfixturevalue(server))
+    return made
 
 
 SEED = 20_261_127
