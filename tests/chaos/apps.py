@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore import App, Config, settlement
-from qcore.clock import SystemClock
 from qcore.events import JobEnded, JobPopped, JobPopping, WorkerStarting
 from tests.chaos.jobs import FOLDER, history
 
@@ -39,7 +38,7 @@ class Watch:
         app.listen(JobEnded, self._ended)
 
     def _looks(self, _event: JobPopping) -> None:
-        self._since = SystemClock.now()
+        self._since = history.clock.now()
 
     def _took(self, event: JobPopped) -> None:
         taken = event.reservation

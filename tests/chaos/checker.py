@@ -120,8 +120,15 @@ def _done_xor_failed(run: Evidence) -> Iterator[tuple[str, str]]:
                 yield name, f"{records} records of one failure"
             if promise.end is End.DONE and records:
                 yield name, "a job that cannot fail has failed"
-            if promise.end is End.EITHER and records and not any(each.excuse for each in run.by_id[job_id]):
+            if promise.end is End.EITHER and records and not _was_hit(run, job_id):
                 yield name, "it failed, and no fault had hit it"
+
+
+def _was_hit(run: Evidence, job_id: str) -> bool:
+    """Tell whether a fault may have cost a job its try, also between its reservation and the first line about it."""
+    deliveries = run.by_id[job_id]
+    unseen = max(each.attempts for each in deliveries) > len(deliveries)
+    return any(each.excuse for each in deliveries) or (unseen and bool(run.hits))
 
 
 def _ended_once(run: Evidence) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,8 @@ from qcore.clock import SystemClock
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from qcore.clock import Clock
+
 CLOCK = SystemClock()
 
 
@@ -34,17 +36,25 @@ class History:
     """The file of this process; a process that was forked gets one of its own."""
 
     def __init__(self, folder: Path) -> None:
+        self.clock: Clock = CLOCK
+        """Stamps the lines."""
         self._folder = folder
         self._process = 0
         self._file = -1
+
+    def move_to(self, folder: Path) -> None:
+        """Write into another folder from now on."""
+        self._folder, self._process = folder, 0
 
     def note(self, what: str, *, id: str = "", name: str = "", attempts: int = 0, since: float = 0) -> None:  # noqa: A002
         """Write a line, whole and at once: whoever is killed afterwards has written it."""
         process = os.getpid()
         if process != self._process:
+            if self._file >= 0:
+                os.close(self._file)
             self._process, path = process, self._folder / f"{process}.history"
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        line = Line(CLOCK.now(), process, what, id, name, attempts, since)
+        line = Line(self.clock.now(), process, what, id, name, attempts, since)
         os.write(self._file, json.dumps(line).encode() + b"\n")
 
 

@@ -1,4 +1,4 @@
-"""The backends of a run: how to make a fresh one, what its server can suffer, and what may be left in it."""
+"""The backends of a run: how to make a fresh one, and what its server can suffer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qtest.servers import MariaServer, PostgresServer, RedisServer
 from tests.chaos.history import CLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -32,9 +32,6 @@ class Place(Protocol):
     def fresh(self, folder: Path) -> dict[str, Any]:
         """Make it empty, and give the settings of a connection to it."""
 
-    def left(self) -> list[str]:
-        """Name everything that is in it: jobs, locks, counters; failed jobs and batches aside."""
-
 
 class SqliteFile:
     """A file. It has no server; what comes next to a server that hangs is somebody who holds its write lock."""
@@ -48,27 +45,11 @@ class SqliteFile:
         self._path = folder / "queue.sqlite3"
         return {"driver": "database", "url": f"sqlite:///{self._path}"}
 
-    def left(self) -> list[str]:
-        with closing(sqlite3.connect(self._path)) as raw:
-            return rows_left(lambda sql: raw.execute(sql).fetchall())
-
     def _hold(self, seconds: float) -> None:
         with closing(sqlite3.connect(self._path, timeout=60, isolation_level=None)) as raw:
             raw.execute("BEGIN IMMEDIATE")
             CLOCK.sleep(seconds)
             raw.execute("ROLLBACK")
-
-
-def rows_left(ask: Callable[[str], Iterable[tuple[Any, ...]]]) -> list[str]:
-    """Name the rows that nobody is to look at later."""
-    jobs = [f"job {uuid} on {queue}" for uuid, queue in ask("SELECT uuid, queue FROM qcore_jobs")]
-    locks = [f"key {key} = {value}" for key, value in ask(f"SELECT {KEY}, value FROM qcore_keys")]
-    members = [f"member {member}" for (member,) in ask("SELECT member FROM qcore_batch_members")]
-    return jobs + locks + members
-
-
-KEY = "qcore_keys.key"
-"""The column: its bare name is a word of MySQL's."""
 
 
 class ServerPlace:
@@ -118,7 +99,6 @@ class OnRedis(ServerPlace):
     """A redis-server that writes everything down before it answers."""
 
     name = "redis"
-    COUNTERS = frozenset({"qcore:tokens", "qcore:failures"})
 
     def __init__(self, server: RedisServer) -> None:
         super().__init__(server)
@@ -127,12 +107,6 @@ class OnRedis(ServerPlace):
     def fresh(self, folder: Path) -> dict[str, Any]:
         self.running()
         return {"driver": "redis", "url": self.server.fresh()}
-
-    def left(self) -> list[str]:
-        import redis
-
-        with closing(redis.Redis.from_url(self.server.url, decode_responses=True)) as client:
-            return [f"key {key}" for key in client.scan_iter() if key not in self.COUNTERS]
 
     def cut(self) -> None:
         self.server.say("CLIENT KILL TYPE normal")
@@ -154,15 +128,8 @@ class OnDatabase(ServerPlace):
     def fresh(self, folder: Path) -> dict[str, Any]:
         self.running()
         url = self.server.fresh()
-        self._database = Database(url)
-        self._database.create_all()
+        Database(url).create_all()
         return {"driver": "database", "url": url}
-
-    def left(self) -> list[str]:
-        try:
-            return rows_left(self._database.connection().say)
-        finally:
-            self._database.close()
 
 
 class OnPostgres(OnDatabase):

@@ -10,6 +10,7 @@ from tests.chaos.apps import LEASE, app_on
 from tests.chaos.checker import Evidence, Violation, violations
 from tests.chaos.faults import Hit, done
 from tests.chaos.history import CLOCK, Reader
+from tests.chaos.leftovers import left_in
 from tests.chaos.processes import Crew, Process, wait_until
 from tests.chaos.producer import attempt_of, units_of
 from tests.chaos.scenario import End
@@ -157,7 +158,7 @@ class Run:
             LEASE,
             failed=failed,
             batches=batches,
-            left=self.place.left(),
+            left=left_in(self._connection),
             trouble=self.crew.trouble(),
             drained=drained,
             refused=refused,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,10 +11,11 @@ from tests.chaos.places import OnMaria, OnPostgres, OnRedis, Place, SqliteFile
 from tests.chaos.running import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
-SERVERS = {
+SERVERS: dict[str, tuple[str, Callable[[Any], Place]]] = {
     "redis": ("redis_server", OnRedis),
     "postgres": ("postgres_server", OnPostgres),
     "mariadb": ("maria_server", OnMaria),
@@ -26,8 +27,7 @@ def place(request: pytest.FixtureRequest) -> Place:
     if request.param == "sqlite":
         return SqliteFile()
     server, kind = SERVERS[request.param]
-    made: Place = kind(request.getfixturevalue(server))
-    return made
+    return kind(request.getfixturevalue(server))
 
 
 SEED = 20_261_127

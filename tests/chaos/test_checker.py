@@ -99,6 +99,9 @@ def test_a_job_with_one_try_may_fail_when_a_fault_hit_it_and_only_then() -> None
     second = [Line(4, 2, "took", "id of a", since=4), Line(4, 2, "failed()", "id of a", "a"), *ended(4, "JobFailed")]
 
     assert [] == rules_broken(first, second, promises=once, failed=["id of a"], hits=[Hit("kill", 1, 1.1, 1.1)])
+    unseen = [Line(4, 2, "took", "id of a", attempts=2, since=4), *second[1:]]
+    assert [] == rules_broken(unseen, promises=once, failed=["id of a"], hits=[Hit("kill", 3, 1, 1)])
+    assert ["done or failed, not both"] == rules_broken(unseen, promises=once, failed=["id of a"])
     told = rules_broken(ran(1, "a", end="JobFailed", finishes=False), promises=once, failed=["id of a"])
     assert ["done or failed, not both"] == told
     assert ["nothing is lost"] == rules_broken(ran(1, "a", end="JobReleased", finishes=False), promises=once)

@@ -1,0 +1,164 @@
+"""A process to which something happens at every step of a job's life: ``python -m tests.chaos.steps {...}``.
+
+For each kind of dispatch it begins again and again, and each time something happens half a step later, before or
+after a statement or a command: to the process that dispatches, or to the one that works. It is killed; or it hangs
+until its leases are long over, and others have done its work. Another worker goes on, and all is checked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qcore import WorkerOptions
+from qtest.clock import FrozenClock
+from tests.chaos.apps import LEASE, Watch, app_on
+from tests.chaos.checker import Evidence, violations
+from tests.chaos.faults import Hit
+from tests.chaos.history import Reader
+from tests.chaos.jobs import history
+from tests.chaos.leftovers import left_in
+from tests.chaos.running import tidy
+from tests.chaos.scenario import KINDS, Dispatch
+from tests.dying import at_commands, at_points
+
+if TYPE_CHECKING:
+    from qcore import App
+
+LATER = 1_000.0
+"""Seconds after which every lease is over, and no lock of a unique job."""
+
+
+class Case(NamedTuple):
+    """What happens, to whom, and when."""
+
+    kind: str
+    who: str
+    """``producer`` or ``worker``."""
+    what: str
+    """``kill`` or ``hang``."""
+    point: int
+
+
+class Outcome(NamedTuple):
+    """How a case went."""
+
+    reached: bool
+    """False when the process had ended before."""
+    violations: list[str]
+
+
+def outcome_of(case: Case, connection: dict[str, Any], folder: Path) -> Outcome:
+    """Let it happen."""
+    history.move_to(folder)
+    made = KINDS[case.kind](case.kind)
+    app, clock = at(0, connection, folder)
+    if case.who == "worker":
+        push(made, app)
+    app.close()
+    child = os.fork()
+    if child == 0:
+        suffer(case, made, connection, folder)
+    status = os.waitpid(child, os.WUNTRACED)[1]
+    reached = not os.WIFEXITED(status)
+    begun = clock.now()
+    app, clock = at(LATER, connection, folder)
+    try:
+        work(app)
+        if os.WIFSTOPPED(status):
+            os.kill(child, signal.SIGCONT)
+            os.waitpid(child, 0)
+            clock.advance(LATER)
+            work(app)
+        hit = Hit(case.what, child, begun, clock.now())
+        return Outcome(reached, told(case, made, app, connection, Reader(folder), [hit] if reached else []))
+    finally:
+        app.close()
+
+
+def at(later: float, connection: dict[str, Any], folder: Path) -> tuple[App, FrozenClock]:
+    """Make an App that lives so much later."""
+    clock = FrozenClock()
+    clock.advance(later)
+    history.clock = clock
+    return app_on(connection, folder, clock), clock
+
+
+def push(made: Dispatch, app: App) -> None:
+    names = [promise.name for promise in made.promises]
+    for name in names:
+        history.note("dispatching", name=name)
+    made.push(app)
+    for name in names:
+        history.note("dispatched", name=name)
+
+
+def work(app: App) -> None:
+    Watch(app)
+    app.worker(options=WorkerOptions(drain=True, memory=0)).run()
+
+
+def suffer(case: Case, made: Dispatch, connection: dict[str, Any], folder: Path) -> None:
+    """Dispatch or work until it happens; the process ends here in any case."""
+    app, _ = at(0, connection, folder)
+    app.connection().size()
+    left = case.point
+
+    def reach(*, within: bool) -> None:
+        nonlocal left
+        # Who hangs inside of a transaction makes others wait for its locks, and not run its jobs.
+        if within and case.what == "hang":
+            return
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL if case.what == "kill" else signal.SIGSTOP)
+
+    (at_commands if connection["driver"] == "redis" else at_points)(reach)
+    push(made, app) if case.who == "producer" else work(app)
+    os._exit(0)
+
+
+def told(
+    case: Case, made: Dispatch, app: App, connection: dict[str, Any], reader: Reader, hits: list[Hit]
+) -> list[str]:
+    """Check what became of it."""
+    reader.look()
+    promises = {promise.name: promise for promise in made.promises}
+    dispatched = any(line.what == "dispatched" for line in reader.lines)
+    evidence = Evidence(
+        promises if dispatched else {},
+        {} if dispatched else promises,
+        reader.lines,
+        hits,
+        LEASE,
+        failed=[record.id for record in app.failed.list()],
+        batches=app.batches.list(),
+    )
+    tidy(app)
+    evidence.left = left_in(connection)
+    return [f"{case}: {rule}: {name} {what}\n{evidence.history_of(name)}" for rule, what, name in violations(evidence)]
+
+
+def main(connection: dict[str, Any], folder: Path, kinds: list[str], stride: int) -> None:
+    """Go through all cases, every ``stride``-th point of each, and write down what each came to."""
+    number = 0
+    for index, kind in enumerate(kinds):
+        for who, what in (("producer", "kill"), ("worker", "kill"), ("worker", "hang")):
+            point, reached = 1 + index % stride, True
+            while reached:
+                number += 1
+                (place := folder / str(number)).mkdir()
+                case = Case(kind, who, what, point)
+                reached, wrong = outcome_of(case, connection, place)
+                print(json.dumps([case, reached, wrong]), flush=True)  # noqa: T201 - to the test
+                if wrong:
+                    return  # what is left of it would be in the way of what follows
+                point += stride
+
+
+if __name__ == "__main__":
+    main(folder=Path(), **json.loads(sys.argv[1]))
