@@ -24,14 +24,14 @@ class _Countdown:
         self._left = point
         self._act = act
 
-    def __call__(self, *, within: bool) -> None:
+    def __call__(self, _connection: object, *, within: bool) -> None:
         self._left -= 1
         if self._left == 0:
             self._act()
 
 
 def at_points(reach: Callable[..., None]) -> None:
-    """Call ``reach(within=...)`` before and after each statement and command from now on.
+    """Call ``reach(connection, within=...)`` before and after each statement from now on.
 
     ``within`` is true inside of a transaction.
     """
@@ -39,30 +39,30 @@ def at_points(reach: Callable[..., None]) -> None:
 
     def counted(connection: Connection, sql: str, *arguments: object, **options: object) -> object:
         nonlocal within
-        reach(within=within)
+        reach(connection, within=within)
         answer: object = run(connection, sql, *arguments, **options)  # type: ignore[arg-type]
         within = sql.startswith(("BEGIN", "START")) or (within and not sql.startswith(_ENDS))
-        reach(within=within)
+        reach(connection, within=within)
         return answer
 
     Connection._run = counted  # type: ignore[assignment,method-assign]
 
 
 def at_commands(reach: Callable[..., None]) -> None:
-    """Call ``reach(within=False)`` before and after each command to a redis server, and when it was sent only."""
+    """Call ``reach(link, within=False)`` for each command to a redis server: before, when it was sent, and after."""
     from qcore.redis.link import Link
 
     send, answer = Link.send, Link.answer
 
     def sent(link: Link, command: bytes) -> None:
-        reach(within=False)
+        reach(link, within=False)
         send(link, command)
-        reach(within=False)
+        reach(link, within=False)
 
     def answered(link: Link) -> object:
         given: object = answer(link)
-        reach(within=False)
+        reach(link, within=False)
         return given
 
-    Link.send = sent  # type: ignore[method-assign]
-    Link.answer = answered  # type: ignore[method-assign]
+    Link.send = sent  # type: ignore[assignment,method-assign]
+    Link.answer = answered  # type: ignore[assignment,method-assign]

@@ -52,6 +52,10 @@ class Evidence:
     """Names of unique jobs that were not pushed."""
     lowest: int = 0
     """The lowest number of pending members that any batch ever showed."""
+    most: int | None = None
+    """How many runs all faults together may cost; None: as many as deliveries were hit."""
+    keeps_tries: bool = False
+    """True when no worker died: a job that did not start has lost no try."""
 
     @cached_property
     def deliveries(self) -> list[Delivery]:
@@ -127,8 +131,9 @@ def _done_xor_failed(run: Evidence) -> Iterator[tuple[str, str]]:
 def _was_hit(run: Evidence, job_id: str) -> bool:
     """Tell whether a fault may have cost a job its try, also between its reservation and the first line about it."""
     deliveries = run.by_id[job_id]
-    unseen = max(each.attempts for each in deliveries) > len(deliveries)
-    return any(each.excuse for each in deliveries) or (unseen and bool(run.hits))
+    unseen = max(each.attempts for each in deliveries) > len(deliveries) and not run.keeps_tries
+    hit = [each for each in deliveries if each.excuse and (each.started is not None or not run.keeps_tries)]
+    return bool(hit) or (unseen and bool(run.hits))
 
 
 def _ended_once(run: Evidence) -> Iterator[tuple[str, str]]:
@@ -145,6 +150,7 @@ def _ended_once(run: Evidence) -> Iterator[tuple[str, str]]:
 
 
 def _not_too_often(run: Evidence) -> Iterator[tuple[str, str]]:
+    more = 0
     for name, promise in {**run.doubtful, **run.promises}.items():
         ids = run.ids.get(name, [])
         if len(ids) > 1:
@@ -152,8 +158,11 @@ def _not_too_often(run: Evidence) -> Iterator[tuple[str, str]]:
         for job_id in ids:
             runs = sum(each.started is not None for each in run.by_id[job_id])
             excuses = sum(bool(each.excuse) for each in run.by_id[job_id])
+            more += max(runs - promise.runs, 0)
             if runs > promise.runs + excuses:
                 yield name, f"it ran {runs} times, with {excuses} faults that hit it, instead of {promise.runs}"
+    if run.most is not None and more > run.most:
+        yield "", f"jobs ran {more} times more than without a fault"
 
 
 def _never(run: Evidence) -> Iterator[tuple[str, str]]:

@@ -7,8 +7,11 @@ from typing import Any
 
 from qcore.sql import Database
 
-COUNTERS = frozenset({"qcore:tokens", "qcore:failures"})
-"""Keys of a redis server that only count up."""
+LASTING = frozenset({"qcore:tokens", "qcore:failures", "qcore:queues"})
+"""Keys of a redis server that stay: two that count up, and the names of the queues."""
+
+CALLS = 16
+"""How many calls to idle workers wait at most, where there are none."""
 
 _ROWS = {
     "job {}": "SELECT uuid FROM qcore_jobs",
@@ -28,7 +31,9 @@ def _keys(url: str) -> list[str]:
     import redis
 
     with closing(redis.Redis.from_url(url, decode_responses=True)) as client:
-        return sorted(f"key {key}" for key in map(str, client.scan_iter()) if key not in COUNTERS)
+        keys = sorted(set(map(str, client.scan_iter())) - LASTING)
+        calls = {key for key in keys if key.endswith(":notify") and client.llen(key) <= CALLS}
+        return [f"key {key}" for key in keys if key not in calls]
 
 
 def _rows(url: str) -> list[str]:

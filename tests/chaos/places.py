@@ -29,6 +29,9 @@ class Place(Protocol):
     faults: dict[str, Callable[[float], None]]
     """What its server can suffer, by name; called with seconds, and over when it returns."""
 
+    steps: tuple[str, ...]
+    """What can happen to a process of it between two steps: see ``tests.chaos.steps``."""
+
     def fresh(self, folder: Path) -> dict[str, Any]:
         """Make it empty, and give the settings of a connection to it."""
 
@@ -37,6 +40,7 @@ class SqliteFile:
     """A file. It has no server; what comes next to a server that hangs is somebody who holds its write lock."""
 
     name = "sqlite"
+    steps: tuple[str, ...] = ("kill", "hang")
 
     def __init__(self) -> None:
         self.faults: dict[str, Callable[[float], None]] = {"hold the write lock": self._hold}
@@ -99,6 +103,7 @@ class OnRedis(ServerPlace):
     """A redis-server that writes everything down before it answers."""
 
     name = "redis"
+    steps: tuple[str, ...] = ("kill", "hang", "cut")
 
     def __init__(self, server: RedisServer) -> None:
         super().__init__(server)
@@ -120,6 +125,8 @@ class OnRedis(ServerPlace):
 
 class OnDatabase(ServerPlace):
     """A database server."""
+
+    steps: tuple[str, ...] = ("kill", "hang", "cut", "lose")
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)

@@ -2,7 +2,8 @@
 
 For each kind of dispatch it begins again and again, and each time something happens half a step later, before or
 after a statement or a command: to the process that dispatches, or to the one that works. It is killed; or it hangs
-until its leases are long over, and others have done its work. Another worker goes on, and all is checked.
+until its leases are long over, and others have done its work; or its connection to the server is cut, or lost
+together with an answer. Another worker goes on, and all is checked.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
+from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore import WorkerOptions
+from qcore.errors import DriverError
+from qcore.sql.trouble import LostError
 from qtest.clock import FrozenClock
 from tests.chaos.apps import LEASE, Watch, app_on
 from tests.chaos.checker import Evidence, violations
@@ -33,6 +39,10 @@ LATER = 1_000.0
 """Seconds after which every lease is over, and no lock of a unique job."""
 
 
+Held = Any
+"""A connection: one to a redis server, or one to a database."""
+
+
 class Case(NamedTuple):
     """What happens, to whom, and when."""
 
@@ -40,7 +50,7 @@ class Case(NamedTuple):
     who: str
     """``producer`` or ``worker``."""
     what: str
-    """``kill`` or ``hang``."""
+    """``kill``, ``hang``, ``cut`` or ``lose``."""
     point: int
 
 
@@ -64,9 +74,10 @@ def outcome_of(case: Case, connection: dict[str, Any], folder: Path) -> Outcome:
     if child == 0:
         suffer(case, made, connection, folder)
     status = os.waitpid(child, os.WUNTRACED)[1]
-    reached = not os.WIFEXITED(status)
+    reached = not os.WIFEXITED(status) or os.WEXITSTATUS(status) == SUFFERED
     begun = clock.now()
     app, clock = at(LATER, connection, folder)
+    Watch(app)
     try:
         work(app)
         if os.WIFSTOPPED(status):
@@ -98,28 +109,63 @@ def push(made: Dispatch, app: App) -> None:
 
 
 def work(app: App) -> None:
-    Watch(app)
     app.worker(options=WorkerOptions(drain=True, memory=0)).run()
 
 
 def suffer(case: Case, made: Dispatch, connection: dict[str, Any], folder: Path) -> None:
     """Dispatch or work until it happens; the process ends here in any case."""
-    app, _ = at(0, connection, folder)
+    app, clock = at(0, connection, folder)
     app.connection().size()
     left = case.point
+    Watch(app)
 
-    def reach(*, within: bool) -> None:
+    def reach(held: Held, *, within: bool) -> None:
         nonlocal left
         # Who hangs inside of a transaction makes others wait for its locks, and not run its jobs.
         if within and case.what == "hang":
             return
         left -= 1
         if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL if case.what == "kill" else signal.SIGSTOP)
+            history.note("fault")
+            FAULTS[case.what](held)
 
     (at_commands if connection["driver"] == "redis" else at_points)(reach)
-    push(made, app) if case.who == "producer" else work(app)
-    os._exit(0)
+    while True:
+        try:
+            push(made, app) if case.who == "producer" else work(app)
+        except DriverError:
+            if case.who == "producer":
+                break
+            clock.sleep(1)  # as a worker does that runs for ever
+        else:
+            break
+    os._exit(0 if left > 0 else SUFFERED)
+
+
+def kill(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def cut(held: Held) -> None:
+    """Let the server hear and say no more on a connection."""
+    raw = held._raw._sock if hasattr(held, "_raw") else getattr(held.raw, "_sock", held.raw)
+    with closing(socket.socket(fileno=os.dup(raw.fileno()))) as end:
+        end.shutdown(socket.SHUT_RDWR)
+
+
+def lose(held: Held) -> None:
+    """Lose a connection together with the answer that has just come."""
+    held.close()
+    raise LostError("the answer was lost")
+
+
+FAULTS = {"kill": kill, "hang": hang, "cut": cut, "lose": lose}
+SUFFERED = 7
+"""The exit code of a process that has lived through it."""
 
 
 def told(
@@ -137,17 +183,19 @@ def told(
         LEASE,
         failed=[record.id for record in app.failed.list()],
         batches=app.batches.list(),
+        most=1,
+        keeps_tries=case.what in {"cut", "lose"},
     )
     tidy(app)
     evidence.left = left_in(connection)
     return [f"{case}: {rule}: {name} {what}\n{evidence.history_of(name)}" for rule, what, name in violations(evidence)]
 
 
-def main(connection: dict[str, Any], folder: Path, kinds: list[str], stride: int) -> None:
+def main(connection: dict[str, Any], folder: Path, kinds: list[str], whats: list[str], stride: int) -> None:
     """Go through all cases, every ``stride``-th point of each, and write down what each came to."""
     number = 0
     for index, kind in enumerate(kinds):
-        for who, what in (("producer", "kill"), ("worker", "kill"), ("worker", "hang")):
+        for who, what in product(("producer", "worker"), whats):
             point, reached = 1 + index % stride, True
             while reached:
                 number += 1

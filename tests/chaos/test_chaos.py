@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import pytest
+from typing import TYPE_CHECKING
 
 from tests.chaos.faults import Fault, schedule
-from tests.chaos.places import OnMaria, OnPostgres, OnRedis, Place, SqliteFile
 from tests.chaos.running import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-
-SERVERS: dict[str, tuple[str, Callable[[Any], Place]]] = {
-    "redis": ("redis_server", OnRedis),
-    "postgres": ("postgres_server", OnPostgres),
-    "mariadb": ("maria_server", OnMaria),
-}
-
-
-@pytest.fixture(params=["sqlite", *SERVERS])
-def place(request: pytest.FixtureRequest) -> Place:
-    if request.param == "sqlite":
-        return SqliteFile()
-    server, kind = SERVERS[request.param]
-    return kind(request.getfixturevalue(server))
+    from tests.chaos.places import Place
 
 
 SEED = 20_261_127
