@@ -9,6 +9,7 @@ together with an answer. Another worker goes on, and all is checked.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -193,6 +194,7 @@ def told(
 
 def main(connection: dict[str, Any], folder: Path, kinds: list[str], whats: list[str], stride: int) -> None:
     """Go through all cases, every ``stride``-th point of each, and write down what each came to."""
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it tells of each connection that is lost
     number = 0
     for index, kind in enumerate(kinds):
         for who, what in product(("producer", "worker"), whats):

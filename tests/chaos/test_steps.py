@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.places import Place
 
-STRIDE = 6
+STRIDE = 20
 SLOW = {"slow", "delayed"}
 """Their workers wait, step by step."""
 
