@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-ROWS = ("memory", "sqlite", "waiting", "imports", "start", "bulk", "chains", "batches")
+ROWS = ("memory", "sqlite", "postgres", "waiting", "imports", "start", "bulk", "chains", "batches", "fake", "plugin")
 """One module each, with ``measure(effort)``."""
+ON_REQUEST = ("peers",)
+"""More of them, which install other libraries: only when they are named."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=_rows, default=ROWS, metavar="A,B", help=f"of {','.join(ROWS)}; default all")
+    parser.add_argument(
+        "--rows", type=_rows, default=ROWS, metavar="A,B", help=f"of {','.join(ROWS)}, or {','.join(ON_REQUEST)}"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to keep the figures; default results/DATE")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs")
     parser.add_argument("--strict", action="store_true", help="end with 1 when a target was missed")
@@ -49,9 +53,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _rows(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
-    unknown = [name for name in names if name not in ROWS]
+    unknown = [name for name in names if name not in {*ROWS, *ON_REQUEST}]
     if unknown:
-        message = f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}"
+        message = f"no row {', '.join(unknown)}; there are {', '.join((*ROWS, *ON_REQUEST))}"
         raise argparse.ArgumentTypeError(message)
     return names
 

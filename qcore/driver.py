@@ -151,6 +151,16 @@ class Driver(Protocol):
 
 
 @runtime_checkable
+class Pipelined(Protocol):
+    """The driver settles one payload and takes the next for the price of one call."""
+
+    def delete_and_reserve(
+        self, reservation: Reservation, queues: Sequence[str], *, effects: Effects = NONE
+    ) -> tuple[Settled, Reservation | None]:
+        """Do what ``delete`` does, then what ``reserve`` does without waiting, whatever became of the delete."""
+
+
+@runtime_checkable
 class Bulk(Protocol):
     """The driver stores many payloads for less than the sum of single pushes."""
 
@@ -188,6 +198,14 @@ class Extendable(Protocol):
 
     def extend(self, reservation: Reservation, seconds: float) -> Settled:
         """Let the lease end ``seconds`` from now. Only the newest token may."""
+
+
+@runtime_checkable
+class Advising(Protocol):
+    """The driver knows what is wrong with its backend."""
+
+    def warnings(self) -> list[str]:
+        """Say what endangers jobs and can be set right, a sentence each: told when a worker starts."""
 
 
 @runtime_checkable

@@ -29,6 +29,9 @@ class Seal(Enum):
     """Everybody can read it, nobody without a key can write it."""
 
 
+NEVER_PICKLED = "keys are never pickled, so no closure captures an App or its configuration: use qcore.dispatch() in it"
+
+
 class Keys:
     """The keys of a project: the first one writes, all of them read.
 
@@ -164,10 +167,7 @@ class Keys:
         return f"Keys(<{len(self._secrets)} hidden>)"
 
     def __reduce__(self) -> NoReturn:
-        message = (
-            "keys are never pickled, so no closure captures an App or its configuration: use qcore.dispatch() in it"
-        )
-        raise TypeError(message)
+        raise TypeError(NEVER_PICKLED)
 
 
 def _derived(secret: str, purpose: str) -> bytes:

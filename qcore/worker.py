@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from random import uniform
 from typing import TYPE_CHECKING, NamedTuple
 
-from qcore.driver import Inspectable
+from qcore.driver import Advising, Inspectable
 from qcore.errors import ConfigError, DriverError
 from qcore.events import (
     JobPopped,
@@ -21,7 +22,7 @@ from qcore.outcome import Done, Failed, Lost, Outcome, Released
 from qcore.process import NotInterrupted, memory_in_use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from qcore.clock import Clock
     from qcore.driver import Driver, Reservation
@@ -43,7 +44,7 @@ LOOK_EVERY = 1.0
 """Seconds between two looks at what the store tells all workers: restart, pause, maintenance."""
 
 AFTER_TROUBLE = 1.0
-"""Seconds to wait after the backend could not be asked."""
+"""Seconds to wait after the backend could not be asked, half more or less by chance."""
 
 
 class Stopped(NamedTuple):
@@ -113,16 +114,19 @@ class Worker:
             later it is asked again until it answers.
         """
         self._check()
+        self._advise()
         self._started = self._idle_since = self._look_at = self._clock.monotonic()
         self._watch.start()
         self.found_job = self.has_looked = False
         self._tell(WorkerStarting)
+        self.runner.settlement.ahead = self._next_queues
         try:
             reason = self._turn()
             while reason is None:
                 reason = self._turn() if self.options.finite else self._turn_in_trouble()
             return self._stop(reason)
         finally:
+            self._give_back()
             self.runner.rest()
             self.runner.close()
 
@@ -130,6 +134,10 @@ class Worker:
         if self.options.drain and not isinstance(self._driver, Inspectable):
             message = f"--drain needs a driver that shows what waits; that of {self._connection!r} cannot"
             raise ConfigError(message)
+
+    def _advise(self) -> None:
+        for warning in self._driver.warnings() if isinstance(self._driver, Advising) else ():
+            logger.warning("%s", warning)
 
     def _turn(self) -> StopReason | None:
         """Run a job, or wait for one if the last turn looked and found none; then ask whether to stop."""
@@ -140,6 +148,8 @@ class Worker:
         self.has_looked = not (self._may_not or self.interruption.paused) or self._may_after_all()
         if self.has_looked and self._events.wants(Looping):
             self.has_looked = self._looping()
+        if not self.has_looked:
+            self._give_back()
         self.found_job = self.has_looked and self._run(self._pop(0 if at_once else self._patience()))
         return reason_to_stop(self, self._rows)
 
@@ -151,12 +161,37 @@ class Worker:
             if not self._in_trouble:
                 logger.warning("%s; trying again until it is back", error)
             self._in_trouble, self.has_looked, self.found_job = True, False, False
-            self._pause(AFTER_TROUBLE)
+            # Not all workers of a backend that was away come back to it in one moment.
+            self._pause(AFTER_TROUBLE * uniform(0.5, 1.5))  # noqa: S311 - nothing secret
             return reason_to_stop(self, self._rows)
         if self._in_trouble and self.has_looked:
             logger.warning("the connection %r is back", self._connection)
             self._in_trouble = False
         return reason
+
+    def _next_queues(self) -> Sequence[str] | None:
+        """Where to take the next job from in the step that deletes this one; None when there may be no next turn.
+
+        Only what costs a comparison is asked here; a job that was taken although the worker stops is given back.
+        """
+        options, now = self.options, self._clock.monotonic()
+        is_last = (options.max_jobs and self.jobs + 1 >= options.max_jobs) or options.rest
+        if is_last or self._may_not or self.interruption.paused or self.interrupted() or now >= self._look_at:
+            return None
+        if options.max_time and self.running_for() >= options.max_time:
+            return None
+        # Who is told before a job is taken must hear that after the one before it has ended.
+        return None if self._events.wants(Looping) or self._events.wants(JobPopping) else self._watch.queues
+
+    def _give_back(self) -> None:
+        """Release a job that was taken ahead, as if it had not been."""
+        taken, self.runner.settlement.taken = self.runner.settlement.taken, None
+        if taken is None:
+            return
+        try:
+            self._driver.release(taken, count=False)
+        except DriverError as error:
+            logger.warning("a job could not be given back, and comes back after its lease: %s", error)
 
     def _looping(self) -> bool:
         """Ask the listeners whether to reserve in this turn; rest if not."""
@@ -203,7 +238,10 @@ class Worker:
     def _pop(self, patience: float) -> Reservation | None:
         if self._events.wants(JobPopping):
             self._events.emit(JobPopping(self._connection, self.options.queues))
-        if not patience:
+        taken, self.runner.settlement.taken = self.runner.settlement.taken, None
+        if taken is not None:
+            reservation: Reservation | None = taken
+        elif not patience:
             reservation = self._driver.reserve(self._watch.queues)
         else:
             self._tell(WorkerIdle)

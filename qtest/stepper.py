@@ -93,7 +93,7 @@ class Stepper:
         if self._aside is None:
             from qtest.calling_thread import Aside  # asyncio is loaded where a test is async
 
-            self._aside = Aside()
+            self._aside = Aside(self._clock)
             for worker in self._workers.values():
                 worker.runner.close()
                 self._aside.equip(worker.runner, self.limit)

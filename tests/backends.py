@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from qcore.config import Config
+from qcore.sql import Database
+from qcore.sql.tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from qtest.servers import MariaServer, PostgresServer
 
     Settings = dict[str, Any]
 
@@ -41,9 +45,48 @@ class Row(NamedTuple):
     settings: Callable[[pytest.FixtureRequest], Settings] | None = None
 
 
+def _fakeredis(_: pytest.FixtureRequest) -> Settings:
+    import fakeredis
+
+    return {"driver": "redis", "client": fakeredis.FakeRedis(server=fakeredis.FakeServer())}
+
+
+def _redis(request: pytest.FixtureRequest) -> Settings:
+    return {"driver": "redis", "url": request.getfixturevalue("redis_server").fresh()}
+
+
+def _cluster(request: pytest.FixtureRequest) -> Settings:
+    return {"driver": "redis", "url": request.getfixturevalue("redis_cluster").fresh(), "cluster": True}
+
+
+def _postgres(request: pytest.FixtureRequest) -> Settings:
+    return {"driver": "database", "url": _emptied(request.getfixturevalue("postgres_server"))}
+
+
+def _maria(request: pytest.FixtureRequest) -> Settings:
+    return {"driver": "database", "url": _emptied(request.getfixturevalue("maria_server"))}
+
+
+def _emptied(server: PostgresServer | MariaServer) -> str:
+    """Give a database with empty tables, which tests take in turns: to make them anew takes longer."""
+    url = server.url
+    database = Database(url)
+    database.create_all()
+    for table in metadata.sorted_tables:
+        if table.name != "qcore_schema":
+            database.connection().say(f"DELETE FROM {table.name}")
+    database.close()
+    return url
+
+
 BACKENDS = {
     "memory": Row("memory"),
     "sqlite": Row("database"),
+    "fakeredis": Row("redis", _fakeredis),
+    "redis": Row("redis", _redis),
+    "cluster": Row("redis", _cluster),
+    "postgres": Row("database", _postgres),
+    "maria": Row("database", _maria),
 }
 
 

@@ -30,6 +30,7 @@ import sys
 import tempfile
 import types
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -83,7 +84,9 @@ def run(path: Path, shell: Shell) -> int:
 
 def _module_named_after(path: Path) -> types.ModuleType:
     # A real module: classes that the examples define are looked up in sys.modules by their name.
-    module = types.ModuleType(re.sub(r"\W", "_", path.stem.lower()))
+    name = re.sub(r"\W", "_", path.stem.lower())
+    # The page about redis shall not stand in the way of the package.
+    module = types.ModuleType(f"{name}_page" if find_spec(name) else name)
     sys.modules[module.__name__] = module
     return module
 

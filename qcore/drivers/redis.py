@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from itertools import count
-from os import getpid, urandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qcore.batches import after_step
 from qcore.clock import SystemClock
@@ -14,6 +12,7 @@ from qcore.redis import batch_records, look_scripts, scripts
 from qcore.redis.home import stamp
 from qcore.redis.keys import name, place, queue_of
 from qcore.redis.records import (
+    body_of,
     chunks,
     failed_arguments,
     lock_arguments,
@@ -21,13 +20,15 @@ from qcore.redis.records import (
     push_arguments,
     unlock_arguments,
 )
+from qcore.redis.script import call_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from qcore.clock import Clock
     from qcore.driver import Lock
-    from qcore.redis.home import RedisHome
+    from qcore.redis.home import Call, RedisHome
+    from qcore.redis.script import Argument
     from qcore.redis.waiting import Waiter
 
 _MOMENT = 0.000_001
@@ -37,8 +38,6 @@ _POLL = 0.02
 """Seconds between two looks where a server cannot be waited on."""
 
 _SETTLED = {each.value.encode(): each for each in Settled}
-
-_calls = count()
 
 
 class RedisDriver:
@@ -61,10 +60,8 @@ class RedisDriver:
 
     def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
         """Store a payload, due in ``delay`` seconds."""
-        job_id = name(payload.id, "the id of a job")
-        self.home.run(
-            scripts.PUSH, place(queue), job_id, payload.body, micros(delay) if delay else b"0", now=stamp(self._clock)
-        )
+        arguments = (place(queue), name(payload.id, "the id of a job"), body_of(payload), micros(delay))
+        self.home.run(scripts.PUSH, *arguments, now=stamp(self._clock))
 
     def bulk(self, pushes: Iterable[Push]) -> None:
         """Store all, in order; some hundred in one step."""
@@ -84,10 +81,10 @@ class RedisDriver:
     def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
         """Take the first due payload of the first queue that has one."""
         places = self._written(queues)
-        found = self._take(queues, places)
+        found = self._take(places)
         if isinstance(found, Reservation):
             return found
-        return None if wait <= 0 else self._wait_and_take(queues, places, wait, found)
+        return None if wait <= 0 else self._wait_and_take(places, wait, found)
 
     def _written(self, queues: Sequence[str]) -> tuple[bytes, ...]:
         wanted = tuple(queues)
@@ -98,34 +95,27 @@ class RedisDriver:
             places = self._places[wanted] = tuple(map(place, wanted))
         return places
 
-    def _take(self, queues: Sequence[str], places: tuple[bytes, ...]) -> Reservation | float | None:
+    def _take(self, places: tuple[bytes, ...]) -> Reservation | float | None:
         """Reserve; gives in how many seconds something becomes due when nothing is."""
         if not places:
             return None
-        found = self.home.run(scripts.RESERVE, self._lease, self._call_id(), *places, now=stamp(self._clock))
+        return self._read(self.home.run(scripts.RESERVE, self._lease, call_id(), *places, now=stamp(self._clock)))
+
+    def _read(self, found: Any) -> Reservation | float | None:  # noqa: ANN401 - from a script
         if found is None:
             return None
         if type(found) is bytes:
             return int(found) / 1_000_000
-        job_id, body, attempts, token, verdict, index = found
+        job_id, body, attempts, token, verdict, where = found
         if (waiter := getattr(self._local, "waiter", None)) is not None:
             waiter.stop()
-        return Reservation(queues[index], Payload(job_id.decode(), body), int(attempts), int(token), verdict.decode())
+        return Reservation(queue_of(where), Payload(job_id.decode(), body), int(attempts), int(token), verdict.decode())
 
-    def _call_id(self) -> bytes:
-        """Name a call, so that its repetition is known."""
-        local = self._local
-        if getattr(local, "process", None) != getpid():
-            local.process, local.name = getpid(), urandom(8).hex().encode()
-        return b"%b.%d" % (local.name, next(_calls))
-
-    def _wait_and_take(
-        self, queues: Sequence[str], places: tuple[bytes, ...], wait: float, due_in: float | None
-    ) -> Reservation | None:
+    def _wait_and_take(self, places: tuple[bytes, ...], wait: float, due_in: float | None) -> Reservation | None:
         end = self._clock.monotonic() + wait
         while (left := end - self._clock.monotonic()) > _MOMENT:
             self._rest(places, left if due_in is None else min(left, due_in))
-            found = self._take(queues, places)
+            found = self._take(places)
             if isinstance(found, Reservation):
                 return found
             due_in = found
@@ -149,15 +139,36 @@ class RedisDriver:
 
     def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
         """Remove a payload wherever it is, and apply ``effects`` in the same step."""
-        head = (reservation.payload.id.encode(), reservation.token, int(only_last))
-        if effects == NONE:
-            return _SETTLED[self.home.run(scripts.DELETE, *head, now=stamp(self._clock))]
         said = b"changed"
         while said == b"changed":  # somebody else counted a member of the batch meanwhile
-            said = self.home.run(scripts.DELETE_WITH, *head, *self._effects(effects), now=stamp(self._clock))
+            script, arguments = self._deleting(reservation, effects, only_last=only_last)
+            said = self.home.run(script, *arguments, now=stamp(self._clock))
         return _SETTLED[said]
 
-    def _effects(self, effects: Effects) -> list[bytes | str | int]:
+    def _deleting(self, reservation: Reservation, effects: Effects, *, only_last: bool) -> Call:
+        head: list[Argument] = [reservation.payload.id.encode(), reservation.token, int(only_last)]
+        if effects == NONE:
+            return scripts.DELETE, head
+        return scripts.DELETE_WITH, head + self._effects(effects)
+
+    def delete_and_reserve(
+        self, reservation: Reservation, queues: Sequence[str], *, effects: Effects = NONE
+    ) -> tuple[Settled, Reservation | None]:
+        """Remove a payload and take the next one, in one exchange with the server."""
+        places = self._written(queues)
+        if not places or effects.batch is not None:  # the count of a batch may have to be found out anew
+            return self.delete(reservation, effects=effects), self.reserve(queues)
+        if effects == NONE:
+            own = (self._lease, call_id(), reservation.payload.id.encode(), reservation.token)
+            said, found = self.home.run(scripts.DELETE_AND_RESERVE, *own, *places, now=stamp(self._clock))
+        else:
+            delete = self._deleting(reservation, effects, only_last=False)
+            reserve: list[Argument] = [self._lease, call_id(), *places]
+            said, found = self.home.run_both(delete, (scripts.RESERVE, reserve), now=stamp(self._clock))
+        taken = self._read(found)
+        return _SETTLED[said], taken if isinstance(taken, Reservation) else None
+
+    def _effects(self, effects: Effects) -> list[Argument]:
         batch = effects.batch
         seen = None if batch is None else batch_records.look(self.home, batch.batch_id, (batch.member, *batch.dropped))
         counted = None if seen is None or batch is None else after_step(seen.record, seen.states, batch)

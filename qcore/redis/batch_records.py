@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore.batches import BatchRecord, State
 from qcore.redis.batch_scripts import LOOK
+from qcore.redis.script import call_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,5 +68,6 @@ def _write(value: object) -> str:
 
 def counted_arguments(counted: Counted, version: bytes) -> list[Argument]:
     """Write what a step made of a batch, but for the pushes."""
+    head: list[Argument] = [counted.record.id, version, call_id(), len(_FIELDS)]
     changes = [part for member, state in counted.changes.items() for part in (member, state.value)]
-    return [counted.record.id, version, len(_FIELDS), *written(counted.record), len(counted.changes), *changes]
+    return [*head, *written(counted.record), len(counted.changes), *changes]

@@ -74,7 +74,9 @@ KEEP = Script(
     """
 local pushes = tonumber(ARGV[3])
 local at = 4 + 8 * pushes
-if is_changed(at) then return 'changed' end
+if is_changed(at) then
+  return again and call('HGET', P .. 'qcore:batch:' .. ARGV[at], 'by') == ARGV[at + 2] and 'kept' or 'changed'
+end
 keep_counted(at)
 for each = 4, at - 1, 8 do push(each) end
 return 'kept'
@@ -88,7 +90,7 @@ local k = P .. 'qcore:batch:' .. ARGV[3]
 if ARGV[4] ~= '' and call('HGET', k, 'version') ~= ARGV[4] then return 0 end
 call('UNLINK', P .. 'qcore:members:' .. ARGV[3])
 call('ZREM', P .. 'qcore:batches', ARGV[3])
-return call('DEL', k)
+return math.max(call('DEL', k), again and 1 or 0)
 """,
 )
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import ResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class Link:
     """A connection of redis-py, which it opens, and on which nothing is repeated behind our back.
 
-    After anything but an answer it is closed: a connection on which a call broke off may still hold the answer,
+    After anything but an answer it is closed: a connection on which a call broke off may still get the answer,
     and would give it to the next call.
     """
 
@@ -26,6 +25,8 @@ class Link:
         """
         self._raw: Any = make()
         self._process = os.getpid()
+        self.known: set[str] = set()
+        """Digests of scripts that the server has run for this connection."""
         try:
             self._raw.connect()
         except BaseException:
@@ -42,34 +43,62 @@ class Link:
 
         :raises RedisError: when the server refuses it, or was lost.
         """
-        self.send(command)
-        return self.answer()
-
-    def send(self, command: bytes) -> None:
-        """Send a packed command."""
+        # Until the answer is here it is nobody's: it may be cut off between any two lines, as by a time limit.
+        raw, self._raw = self._raw, None
         try:
-            # A list, since redis-py would take bytes for a list of numbers.
+            # A tuple, since redis-py would take bytes for a list of numbers.
+            raw.send_packed_command((command,), check_health=False)
+            answer = raw.read_response()
+        except ResponseError:
+            self._raw = raw
+            raise
+        except BaseException:
+            raw.disconnect()
+            raise
+        self._raw = raw
+        return answer
+
+    def ask_all(self, commands: Sequence[bytes]) -> list[Any]:
+        """Send packed commands in one piece and give their answers, refusals among them.
+
+        :raises RedisError: when the server was lost.
+        """
+        raw, self._raw = self._raw, None
+        answers: list[Any] = []
+        try:
+            raw.send_packed_command((b"".join(commands),), check_health=False)
+            for _ in commands:
+                try:
+                    answers.append(raw.read_response())
+                except ResponseError as refusal:
+                    answers.append(refusal)
+        except BaseException:
+            raw.disconnect()
+            raise
+        self._raw = raw
+        return answers
+
+    def begin(self, command: bytes) -> None:
+        """Send a packed command whose answer is read later."""
+        try:
             self._raw.send_packed_command((command,), check_health=False)
         except BaseException:
             self.close()
             raise
 
-    def answer(self) -> Any:  # noqa: ANN401 - whatever the server answers
-        """Read one answer."""
+    def has_answer(self, seconds: float) -> bool:
+        """Wait up to ``seconds`` for the answer to what was begun; False when it is not there yet."""
         try:
-            return self._raw.read_response()
-        except ResponseError:
-            raise
+            return bool(self._raw.can_read(timeout=seconds))
         except BaseException:
             self.close()
             raise
 
-    def has_answer(self, seconds: float) -> bool:
-        """Wait up to ``seconds`` for an answer; False, and it may be read later, when there is none."""
+    def finish(self) -> None:
+        """Read the answer to what was begun."""
         try:
-            return bool(self._raw.can_read(timeout=seconds))
-        except LostError:
-            self.close()
+            self._raw.read_response()
+        except ResponseError:
             raise
         except BaseException:
             self.close()

@@ -5,13 +5,18 @@ Only plain string functions are used, so that they run on every server and on fa
 
 from __future__ import annotations
 
-START = """
+BEGIN = """
 local call = redis.call
 local P = string.sub(KEYS[1], 1, -13)
+local again = ARGV[2] == '1'
+"""
+
+START = (
+    BEGIN
+    + """
 local now = ARGV[1]
 if now == '' then local t = call('TIME') now = t[1] * 1000000 + t[2] else now = tonumber(now) end
 local ms = math.floor(now / 1000)
-local again = ARGV[2] == '1'
 local function whole(n) return string.format('%.0f', n) end
 local function number()
   local n = call('INCR', KEYS[1])
@@ -22,6 +27,7 @@ local function number()
   return whole(n)
 end
 """
+)
 
 WAKE = """
 local function wake(q, count)
@@ -50,18 +56,27 @@ local function store(place, id, body, delay)
 end
 """
 
-KEYS = """
+PARTED = """
+local function parted(held)
+  local first = string.find(held, ':', 1, true)
+  local second = string.find(held, ':', first + 1, true)
+  return string.sub(held, 1, first - 1), string.sub(held, first + 1, second - 1), string.sub(held, second + 1)
+end
+"""
+
+KEYS = (
+    PARTED
+    + """
 local function read_key(key)
   local held = call('HGET', P .. 'qcore:keys', key)
   if not held then return nil end
-  local colon = string.find(held, ':', 1, true)
-  local till = string.sub(held, 1, colon - 1)
+  local till, by, value = parted(held)
   if till ~= '' and tonumber(till) <= ms then return nil end
-  return string.sub(held, colon + 1), till
+  return value, till, by
 end
-local function write_key(key, value, till)
+local function write_key(key, value, till, by)
   local ends = P .. 'qcore:keys:ends'
-  call('HSET', P .. 'qcore:keys', key, till .. ':' .. value)
+  call('HSET', P .. 'qcore:keys', key, till .. ':' .. (by or '') .. ':' .. value)
   if till == '' then call('ZREM', ends, key) else call('ZADD', ends, till, key) end
   for _, over in ipairs(call('ZRANGEBYSCORE', ends, '-inf', whole(ms), 'LIMIT', 0, 3)) do
     call('HDEL', P .. 'qcore:keys', over)
@@ -77,6 +92,7 @@ local function till_after(ttl)
   return whole(math.ceil((now + ttl) / 1000))
 end
 """
+)
 
 LOCKS = """
 local function take(key, owner, ttl, rule)
@@ -126,10 +142,10 @@ local function is_changed(at)
   local version = call('HGET', P .. 'qcore:batch:' .. ARGV[at], 'version')
   return (version or '') ~= ARGV[at + 1]
 end
-local function keep_counted(at)  -- gives where its arguments end
-  local id, k, fields = ARGV[at], P .. 'qcore:batch:' .. ARGV[at], tonumber(ARGV[at + 2])
-  call('HSET', k, 'version', ARGV[at + 1] + 1, unpack(ARGV, at + 3, at + 2 + 2 * fields))
-  at = at + 3 + 2 * fields
+local function keep_counted(at)
+  local id, k, fields = ARGV[at], P .. 'qcore:batch:' .. ARGV[at], tonumber(ARGV[at + 3])
+  call('HSET', k, 'version', ARGV[at + 1] + 1, 'by', ARGV[at + 2], unpack(ARGV, at + 4, at + 3 + 2 * fields))
+  at = at + 4 + 2 * fields
   local members = P .. 'qcore:members:' .. id
   for _ = 1, tonumber(ARGV[at]) do
     local old = call('HGET', members, ARGV[at + 1])

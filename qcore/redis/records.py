@@ -11,12 +11,15 @@ from qcore.redis.keys import name, place
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from qcore.driver import Lock, Push, Unlock
+    from qcore.driver import Lock, Payload, Push, Unlock
     from qcore.failed import FailedJob
     from qcore.redis.script import Argument
 
 _FAR = 1 << 52
 """Milliseconds: beyond that a sorted set cannot tell two instants apart."""
+
+LARGEST = 512 << 20
+"""Bytes of one value: more, the server does not even read."""
 
 _CHUNK = 200
 _CHUNK_BYTES = 1 << 20
@@ -33,10 +36,20 @@ def micros(seconds: float) -> int:
     return round(seconds * 1_000_000)
 
 
+def body_of(payload: Payload) -> bytes:
+    """Give the body, unless no server would take it.
+
+    :raises DriverError: when it is too large.
+    """
+    if len(payload.body) > LARGEST:
+        raise DriverError(f"redis cannot hold a payload of {len(payload.body)} bytes: {LARGEST} are the most it takes")
+    return payload.body
+
+
 def push_arguments(push: Push) -> list[Argument]:
     """Write a push with its lock."""
     queue, payload, delay, lock = push
-    head: list[Argument] = [place(queue), name(payload.id, "the id of a job"), payload.body, micros(delay)]
+    head: list[Argument] = [place(queue), name(payload.id, "the id of a job"), body_of(payload), micros(delay)]
     return [*head, b"", b"", b"", b""] if lock is None else [*head, *lock_arguments(lock)]
 
 

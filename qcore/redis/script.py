@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from itertools import count
+from os import getpid, urandom
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Argument = bytes | str | int
+
+_calls = count()
+
+
+class _Caller(threading.local):
+    """Names this thread of this process."""
+
+    def __init__(self) -> None:
+        self.process = getpid()
+        self.name = urandom(8).hex()
+
+
+_caller = _Caller()
+
+
+def call_id() -> bytes:
+    """Name a call, so that a script can tell its repetition from another call of the same kind."""
+    if _caller.process != getpid():
+        _caller.__init__()  # type: ignore[misc]
+    return b"%b.%d" % (_caller.name.encode(), next(_calls))
 
 
 class Script:
@@ -22,11 +45,18 @@ class Script:
     def __init__(self, *parts: str) -> None:
         """Join the parts of the text."""
         self.text = "\n".join(parts)
+        self._heads: dict[tuple[bytes, int], bytes] = {}
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def by_digest(self, key: bytes, arguments: Sequence[Argument]) -> bytes:
         """Pack the call of a script that the server knows."""
-        return packed((b"EVALSHA", self.digest, b"1", key, *arguments))
+        # What is the same in every call is written once.
+        shape = (key, len(arguments))
+        head = self._heads.get(shape)
+        if head is None:
+            words = packed((b"EVALSHA", self.digest, b"1", key))
+            head = self._heads[shape] = b"*%d\r\n%b" % (4 + len(arguments), words.partition(b"\r\n")[2])
+        return head + _strings(arguments)
 
     def by_text(self, key: bytes, arguments: Sequence[Argument]) -> bytes:
         """Pack the call that also teaches the server the script."""
@@ -35,7 +65,11 @@ class Script:
 
 def packed(words: Sequence[Argument]) -> bytes:
     """Write a command as the server reads it."""
-    pieces = [b"*%d\r\n" % len(words)]
+    return b"*%d\r\n%b" % (len(words), _strings(words))
+
+
+def _strings(words: Sequence[Argument]) -> bytes:
+    pieces = []
     for word in words:
         written = word if type(word) is bytes else str(word).encode()
         pieces.append(b"$%d\r\n%b\r\n" % (len(written), written))

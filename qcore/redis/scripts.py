@@ -14,7 +14,7 @@ goes through: the first write of reserve, delete, release and extend is a remova
 
 from __future__ import annotations
 
-from qcore.redis.parts import COUNTED, FAILED, FOUND, KEYS, LOCKS, START, STORE, WAKE
+from qcore.redis.parts import BEGIN, COUNTED, FAILED, FOUND, KEYS, LOCKS, START, STORE, WAKE
 from qcore.redis.script import Script
 
 PUSH = Script(
@@ -44,10 +44,8 @@ TAKE_LOCK = Script(
     START, KEYS, LOCKS.partition("local function push")[0], "return take(ARGV[3], ARGV[4], ARGV[5], ARGV[6])"
 )
 
-RESERVE = Script(
-    START,
-    """
-local lease, rid, next_due = tonumber(ARGV[3]), ARGV[4], nil
+_RESERVE = """
+local lease, rid = tonumber(ARGV[3]), ARGV[4]
 local function head_of(q, part)
   local head = call('ZRANGE', q .. part, 0, 0, 'WITHSCORES')
   return head[1], head[1] and tonumber(head[2]), part
@@ -68,39 +66,45 @@ local function taken(index, q, id, member)
   local token, attempts = number(), (tonumber(j[3]) or 0) + 1
   call('HSET', k, 'a', attempts, 't', token, 'r', rid)
   call('ZADD', q .. ':reserved', whole(math.ceil((now + lease) / 1000)), j[2] .. ':' .. id)
-  return {id, j[1], attempts, token, j[4] or '', index - 5}
+  return {id, j[1], attempts, token, j[4] or '', ARGV[index]}
 end
-if again then
-  for index = 5, #ARGV do
+local function reserved_before(from)
+  for index = from, #ARGV do
     local q = P .. 'queues:' .. ARGV[index]
     for _, member in ipairs(call('ZREVRANGE', q .. ':reserved', 0, 999)) do
       local id = string.sub(member, 18)
       local j = call('HMGET', P .. 'qcore:job:' .. id, 'r', 'p', 'a', 't', 'v')
-      if j[1] == rid then return {id, j[2], tonumber(j[3]), j[4], j[5] or '', index - 5} end
+      if j[1] == rid then return {id, j[2], tonumber(j[3]), j[4], j[5] or '', ARGV[index]} end
     end
   end
 end
-for index = 5, #ARGV do
-  local q = P .. 'queues:' .. ARGV[index]
-  local first, due, part = head_of(q, ':delayed')
-  local lost, lost_due = head_of(q, ':reserved')
-  if lost and is_before(lost_due, lost, due, first) then first, due, part = lost, lost_due, ':reserved' end
-  if due and due <= ms then
-    local head = call('LINDEX', q, 0)
-    local j = head and call('HMGET', P .. 'qcore:job:' .. head, 'd', 'n')
-    if not (j and j[1] and is_before(tonumber(j[1]), j[2], due, first)) then
-      call('ZREM', q .. part, first)
-      return taken(index, q, string.sub(first, 18), first)
+local function reserve(from)
+  local before = again and reserved_before(from)
+  if before then return before end
+  local next_due
+  for index = from, #ARGV do
+    local q = P .. 'queues:' .. ARGV[index]
+    local first, due, part = head_of(q, ':delayed')
+    local lost, lost_due = head_of(q, ':reserved')
+    if lost and is_before(lost_due, lost, due, first) then first, due, part = lost, lost_due, ':reserved' end
+    if due and due <= ms then
+      local head = call('LINDEX', q, 0)
+      local j = head and call('HMGET', P .. 'qcore:job:' .. head, 'd', 'n')
+      if not (j and j[1] and is_before(tonumber(j[1]), j[2], due, first)) then
+        call('ZREM', q .. part, first)
+        return taken(index, q, string.sub(first, 18), first)
+      end
+    elseif due and (not next_due or due < next_due) then
+      next_due = due
     end
-  elseif due and (not next_due or due < next_due) then
-    next_due = due
+    local id = call('LPOP', q)
+    if id then return taken(index, q, id) end
   end
-  local id = call('LPOP', q)
-  if id then return taken(index, q, id) end
+  return next_due and whole(next_due * 1000 - now)
 end
-return next_due and whole(next_due * 1000 - now)
-""",
-)
+"""
+
+RESERVE = Script(START, _RESERVE, "return reserve(5)")
 
 _REMOVE = """
 local job, refused = found(ARGV[3], ARGV[4])
@@ -114,7 +118,25 @@ call('DEL', job.k)
 if call('ZREM', job.q .. ':reserved', job.member) == 0 then call('ZREM', job.q .. ':delayed', job.member) end
 """
 
-DELETE = Script(START, FOUND, _REMOVE, _REMOVED, "return job.newest and 'done' or 'late'")
+DELETE = Script(BEGIN, FOUND, _REMOVE, _REMOVED, "return job.newest and 'done' or 'late'")
+
+DELETE_AND_RESERVE = Script(
+    START,
+    FOUND,
+    _RESERVE,
+    """
+local job, said = found(ARGV[5], ARGV[6])
+if job then
+  said = job.newest and 'done' or 'late'
+""",
+    _REMOVED,
+    """
+elseif again and said == 'gone' then
+  said = 'done'
+end
+return {said, reserve(7) or false}
+""",
+)
 
 DELETE_WITH = Script(
     START,
@@ -143,7 +165,7 @@ if batch == '1' and is_changed(at) then return 'changed' end
 for each = unlocks_at, pushes_at - 1, 2 do
   local held = call('HGET', P .. 'qcore:keys', ARGV[each])
   if held then
-    local owner = string.sub(held, string.find(held, ':', 1, true) + 1)
+    local _, _, owner = parted(held)
     if owner == ARGV[each + 1] or owner == 'pending:' .. ARGV[each + 1] then drop_key(ARGV[each]) end
   end
 end

@@ -1,13 +1,13 @@
 """The scripts that keep keys and failed jobs.
 
-All keys of the store are fields of one hash, as ``MILLISECOND:value``, where the time is empty for what stays for
-ever; a sorted set has those whose time will be over, by that time. A failed job is a hash; a sorted set has the ids of
-all, by the number of the failure.
+All keys of the store are fields of one hash, as ``MILLISECOND:CALL:value``. The time is empty for what stays for
+ever; the call is the one that added or counted, so that its repetition is known. A sorted set has those whose time
+will be over, by that time. A failed job is a hash; a sorted set has the ids of all, by the number of the failure.
 """
 
 from __future__ import annotations
 
-from qcore.redis.parts import FAILED, KEYS, START
+from qcore.redis.parts import FAILED, KEYS, PARTED, START
 from qcore.redis.script import Script
 
 GET = Script(START, KEYS, "local value, till = read_key(ARGV[3]) return value and {value, till}")
@@ -18,9 +18,9 @@ ADD = Script(
     START,
     KEYS,
     """
-local held = read_key(ARGV[3])
-if held then return again and held == ARGV[4] and 1 or 0 end
-write_key(ARGV[3], ARGV[4], till_after(ARGV[5]))
+local held, _, by = read_key(ARGV[3])
+if held then return again and by == ARGV[6] and 1 or 0 end
+write_key(ARGV[3], ARGV[4], till_after(ARGV[5]), ARGV[6])
 return 1
 """,
 )
@@ -29,11 +29,12 @@ INCREMENT = Script(
     START,
     KEYS,
     """
-local value, till = read_key(ARGV[3])
+local value, till, by = read_key(ARGV[3])
 if not value then value, till = '0', till_after(ARGV[5]) end
 if not string.find(value, '^-?%d+$') then return {value} end
+if again and by == ARGV[6] then return value end
 local total = whole(tonumber(value) + ARGV[4])
-write_key(ARGV[3], total, till)
+write_key(ARGV[3], total, till, ARGV[6])
 return total
 """,
 )
@@ -52,14 +53,13 @@ return 1
 
 SCAN = Script(
     START,
+    PARTED,
     """
 local page, kept = call('HSCAN', P .. 'qcore:keys', ARGV[3], 'COUNT', 1000), {}
 for at = 1, #page[2], 2 do
   if string.sub(page[2][at], 1, #ARGV[4]) == ARGV[4] then
-    local held = page[2][at + 1]
-    local colon = string.find(held, ':', 1, true)
-    local till = string.sub(held, 1, colon - 1)
-    if till == '' or tonumber(till) > ms then kept[#kept + 1] = {page[2][at], string.sub(held, colon + 1), till} end
+    local till, _, value = parted(page[2][at + 1])
+    if till == '' or tonumber(till) > ms then kept[#kept + 1] = {page[2][at], value, till} end
   end
 end
 return {page[1], kept}

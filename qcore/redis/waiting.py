@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
+from qcore.errors import DriverError
 from qcore.redis.script import packed
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class Waiter:
             link = self._reading(tuple(places))
             if link.has_answer(seconds):
                 self._places = None
-                link.answer()
-        except (RedisError, OSError):
+                link.finish()
+        except (RedisError, OSError, DriverError):
             self._drop()
 
     def _reading(self, places: tuple[bytes, ...]) -> Link:
@@ -49,8 +50,8 @@ class Waiter:
             link = self._link = self._home.open()
         if self._places is None:
             root, most = self._home.root, f"{self._home.block_for:.3f}"
-            link.send(packed((b"BLPOP", *(b"%bqueues:%b:notify" % (root, each) for each in places), most)))
             self._places = places
+            link.begin(packed((b"BLPOP", *(b"%bqueues:%b:notify" % (root, each) for each in places), most)))
         return link
 
     def stop(self) -> None:
@@ -60,7 +61,7 @@ class Waiter:
         try:
             if self._link.has_answer(0):
                 self._places = None
-                self._link.answer()
+                self._link.finish()
             else:
                 self._drop()
         except (RedisError, OSError):

@@ -39,17 +39,17 @@ class Borrowed:
 
     def rows(self, statement: Statement, **inputs: object) -> list[Row]:
         """Run a statement and fetch all that it returns."""
-        rows, _ = self._run(statement.sql, [inputs[name] for name in statement.inputs])
+        rows, _ = self._run(statement.sql, statement.values(inputs))
         return rows
 
     def changed(self, statement: Statement, **inputs: object) -> int:
         """Run a statement and say how many rows it changed."""
-        _, count = self._run(statement.sql, [inputs[name] for name in statement.inputs])
+        _, count = self._run(statement.sql, statement.values(inputs))
         return count
 
     def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> int:
         """Run a statement once for each set of inputs, and say how many rows that changed."""
-        values = [[each[name] for name in statement.inputs] for each in inputs]
+        values = [statement.values(each) for each in inputs]
         return self._run(statement.sql, values, many=True)[1] if values else 0
 
     def _run(self, sql: str, values: list[Any], *, many: bool = False) -> tuple[list[Row], int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam
+from sqlalchemy import Insert, String, Text, bindparam
 
 from qcore.sql.statement import Statement
 
@@ -27,4 +27,11 @@ class Compiled:
 
     def _compiled(self, clause: ClauseElement) -> Statement:
         compiled: Any = clause.compile(dialect=self._words.dialect)
-        return Statement(compiled.string, tuple(compiled.positiontup or ()))
+        inputs = tuple(compiled.positiontup or ())
+        limits = _limits(compiled) if self._words.counts_characters and isinstance(clause, Insert) else ()
+        return Statement(compiled.string, inputs, limits)
+
+
+def _limits(compiled: Any) -> tuple[tuple[str, int], ...]:  # noqa: ANN401 - SQLAlchemy has no type for it
+    kinds = {name: each.type for name, each in compiled.binds.items() if isinstance(each.type, String)}
+    return tuple((name, kind.length) for name, kind in kinds.items() if kind.length and not isinstance(kind, Text))

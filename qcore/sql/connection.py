@@ -62,21 +62,21 @@ class Connection:
 
     def rows(self, statement: Statement, **inputs: object) -> list[Row]:
         """Run a statement and fetch all that it returns."""
-        rows, _ = self._run(statement.sql, [inputs[name] for name in statement.inputs])
+        rows, _ = self._run(statement.sql, statement.values(inputs))
         return rows
 
     def changed(self, statement: Statement, **inputs: object) -> int:
         """Run a statement and say how many rows it changed."""
-        _, count = self._run(statement.sql, [inputs[name] for name in statement.inputs])
+        _, count = self._run(statement.sql, statement.values(inputs))
         return count
 
     def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> int:
         """Run a statement once for each set of inputs, and say how many rows that changed."""
-        values = [[each[name] for name in statement.inputs] for each in inputs]
-        if not values:
-            return 0
-        _, count = self._run(statement.sql, values, many=True)
-        return count
+        values = [statement.values(each) for each in inputs]
+        if len(values) > 1:
+            _, count = self._run(statement.sql, values, many=True)
+            return count
+        return sum(self._run(statement.sql, each)[1] for each in values)
 
     def say(self, sql: str) -> list[Row]:
         """Run plain SQL without inputs."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,8 @@ from qcore.sql.connection import Connection
 from qcore.sql.dialect import take_by_one_statement
 from qcore.sql.listening import Ear
 from qcore.sql.pausing import Pausing
-from qcore.sql.server import Address, on_one_line
-from qcore.sql.trouble import BusyError, LostError, missing_tables, unexpected
+from qcore.sql.server import LOCK_TIMEOUT, Address, on_one_line
+from qcore.sql.trouble import LostError, busy, missing_tables, unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +31,12 @@ _BUSY = {"40001", "40P01", "55P03"}
 _MISSING = {"42P01", "42703"}
 _LOST = ("08", "57P01", "57P02", "57P03")
 
+# Whatever the server has as its defaults.
+_SETTINGS = (
+    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
+    f"SET lock_timeout = {LOCK_TIMEOUT * 1000}",
+)
+
 _MAKING = "SELECT pg_advisory_xact_lock(1903390578, 1)"
 """CREATE TABLE IF NOT EXISTS fails when two say it at the same time."""
 
@@ -46,7 +51,6 @@ class Postgresql:
     def __init__(self, url: str) -> None:
         """Take the URL; it is read, and psycopg loaded, with the first connection."""
         self._address = Address(url, "psycopg", "postgresql+psycopg")
-        self._local = threading.local()
 
     @property
     def place(self) -> str:
@@ -86,17 +90,13 @@ class Postgresql:
 
         state = getattr(error, "sqlstate", None) or ""
         if state in _BUSY:
-            return BusyError(f"{self.place}: {on_one_line(error)}")
+            return busy(error, self.place)
         if state in _MISSING and "qcore_" in str(error):
             return missing_tables(self.place)
         if state.startswith(_LOST) or (
             not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
         ):
             return LostError(f"the connection to the {self.place} was lost: {on_one_line(error)}")
-        if state == "22001":
-            return DriverError(
-                f"a name is longer than a column of qcore in the {self.place} takes: {on_one_line(error)}"
-            )
         return unexpected(error, self.place)
 
     def exists(self) -> bool:
@@ -113,15 +113,15 @@ class Postgresql:
         import psycopg
 
         try:
-            raw = psycopg.connect(**settings, autocommit=True)
+            raw = psycopg.connect(**{"client_encoding": "utf8", **settings}, autocommit=True)
         except psycopg.Error as error:
             raise DriverError(f"cannot connect to the {self.place}: {on_one_line(error)}") from error
         connection = Connection(raw, self)
         if raw.info.server_version < _OLDEST:
             connection.close()
             raise UnsupportedError(f"the {self.place} is too old: qcore needs PostgreSQL 12 or newer")
-        # Whatever the server has as its defaults.
-        connection.say("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
+        for statement in _SETTINGS:
+            connection.say(statement)
         return connection
 
     def has_tables(self, connection: Connection) -> bool:
@@ -139,14 +139,20 @@ class Postgresql:
         """Reserve the first due row."""
         return take_by_one_statement(home, statements, queues, inputs)
 
-    def watch(self, home: Database, queues: Sequence[str], clock: Clock) -> Watch:  # noqa: ARG002 - as Dialect
+    def close(self, home: Database) -> None:
+        """Close the connection for listening."""
+        ear: Ear | None = getattr(home.local, "ear", None)
+        if ear is not None:
+            ear.close()
+
+    def watch(self, home: Database, queues: Sequence[str], clock: Clock) -> Watch:
         """Listen; under the clock of a test nobody could, since its time does not pass by itself."""
         if not isinstance(clock, SystemClock):
             pausing = Pausing()
             pausing.begin(clock)
             return pausing
-        ear: Ear | None = getattr(self._local, "ear", None)
+        ear: Ear | None = getattr(home.local, "ear", None)
         if ear is None:
-            ear = self._local.ear = Ear(self)
+            ear = home.local.ear = Ear(self)
         ear.listen(queues)
         return ear

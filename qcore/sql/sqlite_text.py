@@ -34,6 +34,14 @@ CREATION = (
 'INSERT INTO qcore_schema (version) SELECT 2 FROM (SELECT COUNT(*) AS known FROM qcore_schema) AS had WHERE had.known = 0',
 )
 
+EMPTYING = (
+'DELETE FROM qcore_batch_members',
+'DELETE FROM qcore_batches',
+'DELETE FROM qcore_failed_jobs',
+'DELETE FROM qcore_jobs',
+'DELETE FROM qcore_keys',
+)
+
 _RESERVE = (
 Statement(
     'UPDATE qcore_jobs SET attempts=(qcore_jobs.attempts + 1), token=(CASE WHEN (qcore_jobs.token >= qcore_jobs.id * 16777216) THEN qcore_jobs.token ELSE qcore_jobs.id * 16777216 END + 1), available_at=?, reserved_at=? WHERE qcore_jobs.id = (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0) RETURNING id, queue, uuid, CAST(body AS BLOB) AS body, attempts, token, verdict',

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qcore.errors import DriverError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Statement(NamedTuple):
@@ -10,3 +15,19 @@ class Statement(NamedTuple):
 
     sql: str
     inputs: tuple[str, ...]
+    limits: tuple[tuple[str, int], ...] = ()
+    """Inputs whose characters are counted before: MySQL would cut off what is too long for its column."""
+
+    def values(self, inputs: Mapping[str, Any]) -> list[Any]:
+        """Put inputs in their order.
+
+        :raises DriverError: for a text that is too long.
+        """
+        for name, most in self.limits:
+            if len(inputs[name]) > most:
+                message = (
+                    f"{inputs[name]!r:.40} is too long by {len(inputs[name]) - most} characters: "
+                    f"the database keeps {most} of a {name}"
+                )
+                raise DriverError(message)
+        return [inputs[name] for name in self.inputs]

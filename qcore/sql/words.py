@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 
 
 _NOBODY_WAITS = " AND ".join(
-    f"{call}({IDLE}, hashtext(md5(qcore_jobs.queue)))" for call in ("pg_try_advisory_lock", "pg_advisory_unlock")
+    f"{call}({IDLE}, hashtext(qcore_jobs.queue))" for call in ("pg_try_advisory_lock", "pg_advisory_unlock")
 )
-_TOLD = "pg_notify('qcore_' || md5(qcore_jobs.queue), '')"
+_TOLD = "pg_notify('qcore_' || hashtext(qcore_jobs.queue), '')"
 
 
 class Words(Protocol):
     """The words of one kind of database."""
 
     dialect: Dialect
+    counts_characters: bool
+    """Texts are measured before they are inserted."""
 
     def add(self, table: Table, fields: Fields, unique: list[str]) -> Insert:
         """Insert a row, and change nothing when there is one that is equal in ``unique``."""
@@ -53,6 +55,8 @@ class Words(Protocol):
 class _Given:
     """Instants are inputs: the clock of the caller tells them."""
 
+    counts_characters = True
+
     def instant(self, name: str) -> Any:  # noqa: ANN401 - as ``given``
         """Stand for an instant."""
         return bindparam(name, type_=BigInteger())
@@ -71,7 +75,9 @@ class _Given:
 
 
 class SqliteWords(_Given):
-    """SQLite has no clock but that of the process."""
+    """SQLite has no clock but that of the process, and room for texts of any length."""
+
+    counts_characters = False
 
     def __init__(self) -> None:
         self.dialect: Dialect = sqlite.dialect(paramstyle="qmark")

@@ -11,6 +11,7 @@ from qcore.redis import store_scripts as scripts
 from qcore.redis.home import stamp
 from qcore.redis.keys import name
 from qcore.redis.records import failed_arguments, micros
+from qcore.redis.script import call_id
 from qcore.store import Held
 
 if TYPE_CHECKING:
@@ -85,11 +86,11 @@ class RedisStore:
 
     def add(self, key: str, value: str, *, ttl: float | None = None) -> bool:
         """Write a value only when the key is free, in one atomic step; False when it is taken."""
-        return bool(self.home.run(scripts.ADD, _key(key), value, _ttl(ttl), now=stamp(self._clock)))
+        return bool(self.home.run(scripts.ADD, _key(key), value, _ttl(ttl), call_id(), now=stamp(self._clock)))
 
     def increment(self, key: str, *, by: int = 1, ttl: float | None = None) -> int:
         """Add to a counter and return it, in one atomic step. A new counter starts at 0 and gets ``ttl``."""
-        total = self.home.run(scripts.INCREMENT, _key(key), by, _ttl(ttl), now=stamp(self._clock))
+        total = self.home.run(scripts.INCREMENT, _key(key), by, _ttl(ttl), call_id(), now=stamp(self._clock))
         if isinstance(total, list):
             raise DriverError(f"the key {key!r} holds {total[0].decode()!r}, which is no counter: forget it first")
         return int(total)

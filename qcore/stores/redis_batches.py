@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from os import urandom
 from typing import TYPE_CHECKING
 
 from qcore.batches import State, after_closing, after_giving_up, after_reopening, after_retry, after_step
@@ -10,6 +9,7 @@ from qcore.redis import batch_records
 from qcore.redis import batch_scripts as scripts
 from qcore.redis.home import stamp
 from qcore.redis.records import push_arguments
+from qcore.redis.script import call_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,8 +33,8 @@ class RedisBatchStore:
 
     def create(self, record: BatchRecord) -> bool:
         """Keep a new batch; False, and nothing is changed, when there is one with its id."""
-        by, created_at = urandom(8).hex(), repr(float(record.created_at))
-        return bool(self.home.run(scripts.CREATE, record.id, by, created_at, *batch_records.written(record)))
+        head = (record.id, call_id(), repr(float(record.created_at)))
+        return bool(self.home.run(scripts.CREATE, *head, *batch_records.written(record)))
 
     def add(self, batch_id: str, members: Sequence[str], pushes: Sequence[Push]) -> bool:
         """Count new members and push their payloads, in one step. False, and nothing is done, without such a batch."""

@@ -20,15 +20,12 @@ if TYPE_CHECKING:
     from qcore.clock import Clock
     from qcore.driver import Driver
 
-TABLES = ("qcore_jobs", "qcore_failed_jobs", "qcore_keys", "qcore_batches", "qcore_batch_members")
-
 
 def emptied(url: str) -> Iterator[Database]:
     """Open a database of a server, with tables in which nothing is."""
     database = Database(url)
     database.create_all()
-    for table in TABLES:
-        database.connection().say(f"DELETE FROM {table}")
+    database.empty()
     yield database
     database.close()
 

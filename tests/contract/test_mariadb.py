@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from qcore.sql import Database
 from tests.contract.on_databases import (
     DatabaseBatchStoreContract,
     DatabaseDriverContract,
@@ -13,17 +14,25 @@ from tests.contract.on_databases import (
     DatabaseStoreContract,
     emptied,
 )
+from tests.contract.on_servers import ServerContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from qcore.sql import Database
     from qtest.servers import MariaServer
+
+
+_OTHERS = "SELECT id FROM information_schema.processlist"
 
 
 @pytest.fixture(scope="module")
 def url(maria_server: MariaServer) -> str:
     return maria_server.fresh()
+
+
+@pytest.fixture
+def server(maria_server: MariaServer) -> MariaServer:
+    return maria_server
 
 
 @pytest.fixture
@@ -45,3 +54,20 @@ class TestMariaFailedStore(DatabaseFailedStoreContract):
 
 class TestMariaBatchStore(DatabaseBatchStoreContract):
     pass
+
+
+class TestMaria(ServerContract):
+    keeps_nul = True
+
+    def kill_connections(self, url: str) -> None:
+        other = Database(url)
+        connection = other.connection()
+        for (number,) in connection.say(f"{_OTHERS} WHERE db = DATABASE() AND id <> CONNECTION_ID()"):
+            connection.say(f"KILL {number}")
+        other.close()
+
+    def connections(self, url: str) -> int:
+        other = Database(url)
+        found = other.connection().say(f"{_OTHERS} WHERE db = DATABASE() AND id <> CONNECTION_ID()")
+        other.close()
+        return len(found)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from qcore.sql import Database
 from tests.contract.on_databases import (
     DatabaseBatchStoreContract,
     DatabaseDriverContract,
@@ -13,17 +14,22 @@ from tests.contract.on_databases import (
     DatabaseStoreContract,
     emptied,
 )
+from tests.contract.on_servers import ServerContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from qcore.sql import Database
     from qtest.servers import PostgresServer
 
 
 @pytest.fixture(scope="module")
 def url(postgres_server: PostgresServer) -> str:
     return postgres_server.fresh()
+
+
+@pytest.fixture
+def server(postgres_server: PostgresServer) -> PostgresServer:
+    return postgres_server
 
 
 @pytest.fixture
@@ -45,3 +51,23 @@ class TestPostgresFailedStore(DatabaseFailedStoreContract):
 
 class TestPostgresBatchStore(DatabaseBatchStoreContract):
     pass
+
+
+class TestPostgres(ServerContract):
+    keeps_nul = False
+
+    def kill_connections(self, url: str) -> None:
+        other = Database(url)
+        other.connection().say(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        other.close()
+
+    def connections(self, url: str) -> int:
+        other = Database(url)
+        [(count,)] = other.connection().say(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        other.close()
+        return int(count)

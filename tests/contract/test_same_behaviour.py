@@ -1,24 +1,31 @@
-"""Memory and SQLite do the same: whatever is called, both answer alike."""
+"""Memory, SQLite and redis do the same: whatever is called, all answer alike."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import fakeredis
 import hypothesis
 from hypothesis import strategies as some
 
 from qcore.driver import Effects, Lock, LockRule, Payload, Push, Reservation, Unlock, pending
 from qcore.drivers.database import DatabaseDriver
 from qcore.drivers.memory import MemoryDriver
+from qcore.drivers.redis import RedisDriver
 from qcore.failed import FailedJob
 from qcore.memory import Memory
+from qcore.redis.client import Client
+from qcore.redis.home import RedisHome
 from qcore.sql import Database
 from qcore.stores.database import DatabaseFailedStore, DatabaseStore
 from qcore.stores.memory import MemoryFailedStore, MemoryStore
+from qcore.stores.redis import RedisFailedStore, RedisStore
 from qtest.clock import FrozenClock
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from qcore.store import Store
 
 ids = some.sampled_from(["a", "b", "c", "d"])
 queues = some.sampled_from(["default", "Default"])
@@ -53,13 +60,20 @@ calls = some.one_of(
 )
 
 
+STORES: dict[type, tuple[Any, Any]] = {
+    Memory: (MemoryFailedStore, MemoryStore),
+    Database: (DatabaseFailedStore, DatabaseStore),
+    RedisHome: (RedisFailedStore, RedisStore),
+}
+
+
 class World:
     """A driver with its clock, its failed store, and what it has handed out."""
 
-    def __init__(self, driver: MemoryDriver | DatabaseDriver, clock: FrozenClock) -> None:
+    def __init__(self, driver: MemoryDriver | DatabaseDriver | RedisDriver, clock: FrozenClock) -> None:
         self.driver, self.clock = driver, clock
         home = driver.home
-        self.failed = MemoryFailedStore(home) if isinstance(home, Memory) else DatabaseFailedStore(home)
+        self.failed = STORES[type(home)][0](home)
         self.home = home
         self.handed_out: list[Reservation] = []
 
@@ -75,9 +89,9 @@ class World:
         return answer, self.clock.now(), listed, sizes, due, self.driver.counts(), self.failed.listed(), locks
 
     @property
-    def store(self) -> MemoryStore | DatabaseStore:
-        home = self.home
-        return MemoryStore(home, self.clock) if isinstance(home, Memory) else DatabaseStore(home, self.clock)
+    def store(self) -> Store:
+        store: Store = STORES[type(self.home)][1](self.home, self.clock)
+        return store
 
     def put(self, key: str, owner: str, ttl: float | None) -> None:
         self.store.put(key, owner, ttl=ttl)
@@ -153,3 +167,18 @@ def test_memory_and_sqlite_answer_every_call_alike(script: list[tuple[str, objec
         memory, sqlite = (world.call(name, *arguments) for world in worlds)
         assert memory == sqlite
     database.close()
+
+
+@hypothesis.settings(max_examples=100)
+@hypothesis.given(script=some.lists(calls, max_size=25))
+def test_memory_and_redis_answer_every_call_alike(script: list[tuple[str, object]]) -> None:
+    clocks = FrozenClock(), FrozenClock()
+    client = fakeredis.FakeRedis(server=fakeredis.FakeServer())
+    worlds = [
+        World(MemoryDriver(Memory(), clocks[0], retry_after=10), clocks[0]),
+        World(RedisDriver(RedisHome(lambda: Client(client, "the fake server")), clocks[1], retry_after=10), clocks[1]),
+    ]
+
+    for name, *arguments in script:
+        memory, redis = (world.call(name, *arguments) for world in worlds)
+        assert memory == redis

@@ -76,9 +76,9 @@ def test_a_connection_is_made_once(app: App) -> None:
 def test_an_unknown_connection_lists_what_exists(app: App) -> None:
     for ask in (app.connection, app.worker):
         with pytest.raises(
-            UnknownConnectionError, match=r"no connection 'redis'.*there are database, memory, null, sync"
+            UnknownConnectionError, match=r"no connection 'rabbit'.*there are database, memory, null,.* sync"
         ):
-            ask("redis")
+            ask("rabbit")
 
 
 def test_two_connections_in_memory_are_two_places(tmp_path: Path) -> None:

@@ -112,9 +112,9 @@ def test_a_push_that_fails_leaves_no_lock(app: App, monkeypatch: pytest.MonkeyPa
     assert job.dispatch() is not None
 
 
-def test_no_connection_steals_the_lock_of_a_job_on_another_one(app: App) -> None:
+def test_no_connection_steals_the_lock_of_a_job_on_another_one(app: App, backend: Backend) -> None:
     """Beside the lock that job is not to be found, and yet it is live."""
-    beside = "memory" if app.config.default == "database" else "database"
+    beside = apart(backend)
     first = str(Import().dispatch())
 
     assert app.connections.store.home is app.connection(beside).driver.home

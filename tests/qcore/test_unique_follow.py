@@ -125,11 +125,10 @@ def test_links_that_need_the_same_lock_follow_each_other(app: App, work: Work, e
 
 
 def test_links_that_need_the_same_lock_follow_each_other_over_connections(
-    app: App, work: Work, events: list[Event]
+    app: App, backend: Backend, work: Work, events: list[Event]
 ) -> None:
     """A worker of the other connection may be faster than the delete here."""
-    here = app.config.default
-    there = {"memory": "database", "database": "memory"}[here]
+    there = apart(backend)
     during.append(lambda: None)
     chain(Import(), Import().with_options(connection=there), Import()).dispatch()
     work()
@@ -140,10 +139,10 @@ def test_links_that_need_the_same_lock_follow_each_other_over_connections(
 
 
 def test_a_fast_worker_of_another_connection_runs_the_link_that_needs_the_same_lock(
-    app: App, work: Work, events: list[Event]
+    app: App, backend: Backend, work: Work, events: list[Event]
 ) -> None:
     """It is there before the delete of the one before it."""
-    there = {"memory": "database", "database": "memory"}[app.config.default]
+    there = apart(backend)
     run = WorkerOptions(stop_when_empty=True)
     chain(Import(), Import().with_options(connection=there), Other("end")).dispatch()
     end = app.listen(JobQueued, lambda event: app.worker(there, run).run() if event.connection == there else None)
@@ -172,8 +171,8 @@ def test_a_fast_worker_finds_the_lock_free_when_the_link_is_there(
     assert (["a.csv"] * 3, {}, []) == (done, locks(app), skipped(events))
 
 
-def test_a_lock_that_the_link_does_not_need_is_kept_until_the_delete(app: App, work: Work) -> None:
-    there = {"memory": "database", "database": "memory"}[app.config.default]
+def test_a_lock_that_the_link_does_not_need_is_kept_until_the_delete(app: App, backend: Backend, work: Work) -> None:
+    there = apart(backend)
     app.listen(JobQueued, lambda event: done.append(len(locks(app))) if event.connection == there else None)
     chain(Import(), Other("end").with_options(connection=there)).dispatch()
     chain(Import("b.csv"), Import("c.csv").with_options(connection=there)).dispatch()

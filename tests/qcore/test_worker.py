@@ -542,9 +542,13 @@ def test_a_finite_run_does_not_wait_for_a_backend(
 
 
 def test_later_a_worker_survives_it_asks_every_second_and_says_so_once(
-    flaky: Callable[..., tuple[App, Flaky]], clock: FrozenClock, caplog: pytest.LogCaptureFixture
+    flaky: Callable[..., tuple[App, Flaky]],
+    clock: FrozenClock,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """WRK-22; one line for the trouble and one for its end, however long it takes."""
+    monkeypatch.setattr("qcore.worker.uniform", lambda low, high: (low + high) / 2)
     app, driver = flaky(*range(2, 62))
     seen: list[float] = []
     app.push(doing(lambda _: None))
@@ -576,8 +580,13 @@ def test_new_trouble_is_a_new_line(flaky: Callable[..., tuple[App, Flaky]], capl
 
 @pytest.mark.parametrize(("options", "reason"), [({"max_time": 5}, "max_time"), ({}, "interrupted")], ids=str)
 def test_a_worker_in_trouble_can_still_be_stopped(
-    flaky: Callable[..., tuple[App, Flaky]], clock: FrozenClock, options: dict[str, Any], reason: str
+    flaky: Callable[..., tuple[App, Flaky]],
+    clock: FrozenClock,
+    options: dict[str, Any],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("qcore.worker.uniform", lambda low, high: (low + high) / 2)
     app, _ = flaky(*range(2, 1000))
     app.push(doing(lambda _: None))
     worker, interruption = daemon(app, **options)
@@ -655,7 +664,8 @@ def test_the_loop_is_closed_also_when_the_run_ends_with_an_error(
 
     async def handle(_: Act) -> None:
         loops.append(asyncio.get_running_loop())
-        monkeypatch.setattr(app.connection().driver, "delete", gone)
+        for name in ("delete", "delete_and_reserve"):
+            monkeypatch.setattr(app.connection().driver, name, gone, raising=False)
 
     doing(handle).dispatch()
 

@@ -1,0 +1,510 @@
+"""The redis driver on a real server that is lost, restarted, full, a replica, or whose answers are lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis.exceptions import ConnectionError as LostError
+
+from qcore.batches import BatchRecord, BatchStep, State
+from qcore.clock import SystemClock
+from qcore.driver import Effects, Lock, LockRule, Payload, Push, Reservation, Settled, Unlock
+from qcore.drivers.redis import RedisDriver
+from qcore.errors import DriverError
+from qcore.failed import FailedJob
+from qcore.redis.client import client_of
+from qcore.redis.home import RedisHome
+from qcore.redis.link import Link
+from qcore.stores.redis import RedisFailedStore, RedisStore
+from qcore.stores.redis_batches import RedisBatchStore
+from qtest.clock import FrozenClock
+from qtest.contract_base import payload, pushed_and_reserved, reserved
+from qtest.contract_records import BATCH, EVERY, new_batch, options, pushes
+from qtest.servers import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from qcore.redis.script import Script
+
+
+@pytest.fixture
+def url(redis_server: RedisServer) -> str:
+    return redis_server.fresh()
+
+
+@pytest.fixture
+def home(url: str) -> Iterator[RedisHome]:
+    home = RedisHome(client_of({"url": url}))
+    yield home
+    home.close()
+
+
+@pytest.fixture
+def driver(home: RedisHome) -> RedisDriver:
+    return RedisDriver(home, FrozenClock())
+
+
+@pytest.fixture
+def own_server() -> Iterator[RedisServer]:
+    """A server that may be broken, and is not shared."""
+    with RedisServer(appendfsync="always") as server:
+        yield server
+
+
+@pytest.fixture
+def on_own(own_server: RedisServer) -> Iterator[RedisDriver]:
+    home = RedisHome(client_of({"url": own_server.url, "socket_timeout": 30}))
+    yield RedisDriver(home, SystemClock())
+    home.close()
+
+
+class Losing:
+    """Lets the server do what it is asked, and loses its answer: once, for each time it is armed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = self.lost = 0
+        ask = Link.ask
+
+        def asked(link: Link, command: bytes) -> object:
+            answer: object = ask(link, command)
+            if self.left:
+                self.left, self.lost = self.left - 1, self.lost + 1
+                link.close()
+                raise LostError("the answer was lost")
+            return answer
+
+        monkeypatch.setattr(Link, "ask", asked)
+
+
+@pytest.fixture
+def losing(monkeypatch: pytest.MonkeyPatch, home: RedisHome) -> Losing:
+    home.link()
+    return Losing(monkeypatch)
+
+
+FAILED = FailedJob(payload(), "connection", "default", "Traceback", 1_900_000_000.0)
+LOCKED = Push("default", payload("locked"), 0, Lock("key", "locked", 10, LockRule.REFUSE))
+
+
+class Scene:
+    """A driver with its stores and one job in hand."""
+
+    def __init__(self, home: RedisHome) -> None:
+        self.clock = clock = FrozenClock()
+        self.driver = RedisDriver(home, clock)
+        self.store, self.failed = RedisStore(home, clock), RedisFailedStore(home)
+        self.batches = RedisBatchStore(home, clock)
+        self.held = pushed_and_reserved(self.driver)
+        self.batches.create(new_batch(options("then", "finally")))
+        self.batches.add(BATCH, ["job", "b"], [])
+
+    def everything(self) -> object:
+        """All that there is, but for tokens and numbers of failures."""
+        queues = [self.driver.listed(name) for name in ("default", "next", "callbacks")]
+        keys = [self.store.get(key) for key in ("key", "hits")]
+        failed = [record._replace(number=0) for record in self.failed.listed()]
+        members = [self.batches.members(BATCH, state) for state in State]
+        return queues, keys, failed, self.batches.listed(), members, self.driver.counts()
+
+
+def without_tokens(answer: object) -> object:
+    return answer._replace(token=0) if isinstance(answer, Reservation) else answer
+
+
+CALLS: dict[str, Callable[[Scene], object]] = {
+    "push": lambda on: on.driver.push("next", payload("other")),
+    "push with a delay": lambda on: on.driver.push("next", payload("other"), delay=5),
+    "bulk": lambda on: on.driver.bulk(pushes("1", "2", "3")),
+    "push_locked": lambda on: on.driver.push_locked(LOCKED),
+    "push_locked, refused": lambda on: [on.store.add("key", "job"), on.driver.push_locked(LOCKED)],
+    "take_lock": lambda on: on.driver.take_lock(Lock("key", "job", 10)),
+    "reserve": lambda on: [on.batches.add(BATCH, ["1", "2"], pushes("1", "2")), without_tokens(reserved(on.driver))],
+    "reserve a lost one": lambda on: without_tokens(on.driver.reserve(["default"], wait=90)),
+    "delete": lambda on: on.driver.delete(on.held),
+    "delete as failed": lambda on: on.driver.delete(on.held, effects=Effects(failed=FAILED), only_last=True),
+    "delete with all that follows": lambda on: on.driver.delete(
+        on.held,
+        effects=Effects(
+            pushes=(LOCKED, Push("next", payload("link"), 3)),
+            unlocks=(Unlock("other", "job"),),
+            batch=BatchStep(BATCH, "job", State.DONE, 1.0),
+        ),
+    ),
+    "delete and reserve": lambda on: [
+        on.batches.add(BATCH, ["1", "2"], pushes("1", "2")),
+        [without_tokens(each) for each in on.driver.delete_and_reserve(on.held, ["default"])],
+    ],
+    "delete and reserve nothing": lambda on: on.driver.delete_and_reserve(on.held, ["default"]),
+    "delete with what follows and reserve": lambda on: [
+        without_tokens(each)
+        for each in on.driver.delete_and_reserve(
+            on.held, ["next", "default"], effects=Effects(pushes=(LOCKED, Push("next", payload("link"))))
+        )
+    ],
+    "release": lambda on: on.driver.release(on.held, delay=5, count=False, verdict="killed"),
+    "extend": lambda on: on.driver.extend(on.held, 600),
+    "size": lambda on: on.driver.size("default"),
+    "find": lambda on: on.driver.find("job"),
+    "put": lambda on: on.store.put("key", "value", ttl=5),
+    "add": lambda on: on.store.add("key", "value"),
+    "add, taken": lambda on: [on.store.add("key", "value"), on.store.add("key", "value")],
+    "increment": lambda on: on.store.increment("hits", ttl=5),
+    "increment a second time": lambda on: [on.store.increment("hits"), on.store.increment("hits", by=2)],
+    "forget": lambda on: [on.store.add("key", "value"), on.store.forget("key", value="value")],
+    "keep a failed job": lambda on: on.failed.add(FAILED),
+    "create a batch": lambda on: on.batches.create(new_batch(EVERY, "other")),
+    "create a batch, taken": lambda on: on.batches.create(new_batch(EVERY)),
+    "add to a batch": lambda on: on.batches.add(BATCH, ["c", "locked"], [*pushes("c"), LOCKED]),
+    "close a batch": lambda on: on.batches.close(BATCH, 5.0),
+    "give a batch up": lambda on: on.batches.give_up(BATCH, 5.0),
+    "cancel a batch": lambda on: on.batches.cancel(BATCH, 5.0),
+    "count a member": lambda on: on.batches.settle(BatchStep(BATCH, "job", State.FAILED, 5.0, ("b",), "{}")),
+    "forget a batch": lambda on: on.batches.forget(BATCH),
+}
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_a_call_whose_answer_is_lost_is_made_again_and_changes_nothing(
+    url: str, losing: Losing, call: Callable[[Scene], object], lost: int
+) -> None:
+    """Of a call that asks several times, each answer is lost once; the third time is for those that ask thrice."""
+    quiet, loud = (RedisHome(client_of({"url": url}), prefix=prefix) for prefix in ("quiet:", "loud:"))
+    scenes = Scene(quiet), Scene(loud)
+    expected = call(scenes[0])
+    loud.link()
+    ask = Link.ask
+    asked = 0
+
+    def lose_one(link: Link, command: bytes) -> object:
+        nonlocal asked
+        asked += 1
+        losing.left = int(asked == lost)
+        return ask(link, command)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Link, "ask", lose_one)
+        answer = call(scenes[1])
+
+    assert expected == answer
+    assert scenes[0].everything() == scenes[1].everything()
+    assert losing.lost == (1 if asked > lost else 0)
+    quiet.close()
+    loud.close()
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+@pytest.mark.parametrize("fault", ["SCRIPT FLUSH", "CLIENT KILL TYPE normal"])
+def test_scripts_and_connections_may_be_lost_before_any_call(
+    url: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, call: Callable[[Scene], object], fault: str
+) -> None:
+    quiet, loud = (RedisHome(client_of({"url": url}), prefix=prefix) for prefix in ("quiet:", "loud:"))
+    scenes = Scene(quiet), Scene(loud)
+    expected = call(scenes[0])
+    run = RedisHome.run
+
+    def run_after_fault(home: RedisHome, script: Script, *arguments: Any, **now: bytes) -> object:
+        redis_server.say(fault)
+        return run(home, script, *arguments, **now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RedisHome, "run", run_after_fault)
+        answer = call(scenes[1])
+
+    assert expected == answer
+    assert scenes[0].everything() == scenes[1].everything()
+    quiet.close()
+    loud.close()
+
+
+def test_a_connection_that_is_lost_twice_is_told_in_one_line(losing: Losing, driver: RedisDriver) -> None:
+    losing.left = 2
+    with pytest.raises(
+        DriverError, match=r"^redis://127.0.0.1:\d+/0 cannot be reached \(the answer was lost\)"
+    ) as info:
+        driver.push("default", payload())
+
+    assert "\n" not in str(info.value)
+    assert reserved(driver).attempts == 1
+
+
+def test_a_connection_on_which_a_call_was_interrupted_is_never_used_again(
+    home: RedisHome, driver: RedisDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.push("default", payload("first"))
+    driver.push("default", payload("second"))
+    driver.reserve(["empty"])  # the server knows the script
+    interrupted = home.link()
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(interrupted._raw, "read_response", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        driver.reserve(["default"])
+
+    assert not interrupted.usable
+    assert home.link() is not interrupted
+    assert "second" == reserved(driver).payload.id
+
+
+def test_jobs_and_reservations_outlive_the_server(own_server: RedisServer, on_own: RedisDriver) -> None:
+    on_own.push("default", payload("ready"))
+    on_own.push("default", payload("delayed"), delay=3600)
+    held = reserved(on_own)
+    own_server.kill()
+    with pytest.raises(DriverError, match="cannot be reached"):
+        on_own.size("default")
+    own_server.restart()
+
+    assert 2 == on_own.size("default")
+    assert on_own.delete(held, only_last=True) is Settled.DONE
+    on_own.push("default", payload("ready"))
+    assert reserved(on_own).token > held.token
+
+
+def test_a_waiting_worker_outlives_the_server(own_server: RedisServer, on_own: RedisDriver) -> None:
+    """It is told, waits again, and then hears of a push."""
+    waiting, told, found = threading.Event(), threading.Event(), list[Reservation | None]()
+
+    def work() -> None:
+        waiting.set()
+        try:
+            on_own.reserve(["default"], wait=60)
+        except DriverError:
+            told.set()
+        back.wait(60)
+        found.append(on_own.reserve(["default"], wait=60))
+        on_own.home.close()
+
+    back = threading.Event()
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    waiting.wait(60)
+    own_server.kill()
+    assert told.wait(60)
+    own_server.restart()
+    back.set()
+    on_own.push("default", payload())
+    thread.join(60)
+
+    assert ["job"] == [each and each.payload.id for each in found]
+
+
+def test_a_full_server_takes_no_push_and_all_that_frees_memory(own_server: RedisServer, on_own: RedisDriver) -> None:
+    for job_id in ("a", "b", "c", "d"):
+        on_own.push("default", payload(job_id))
+    first = reserved(on_own)
+    own_server.say("CONFIG SET maxmemory 1")
+
+    with pytest.raises(DriverError, match=r"is out of memory \(its maxmemory is reached\): nothing was stored"):
+        on_own.push("default", payload("more"))
+    second, third = reserved(on_own), reserved(on_own)
+    assert [Settled.DONE] * 3 == [
+        on_own.release(first),
+        on_own.extend(second, 60),
+        on_own.delete(third, effects=Effects(failed=FAILED._replace(payload=payload("c"))), only_last=True),
+    ]
+    assert on_own.delete(second, effects=Effects(pushes=(Push("next", payload("link")),))) is Settled.DONE
+    own_server.say("CONFIG SET maxmemory 0")
+    assert ["a", "d"] == [each.payload.id for each in sorted(on_own.listed("default"))][:2]
+    assert ["c"] == [record.id for record in RedisFailedStore(on_own.home).listed()]
+    assert on_own.find("more") is None
+
+
+def test_a_replica_is_named_and_a_primary_again_is_used(own_server: RedisServer, on_own: RedisDriver) -> None:
+    """As after a failover."""
+    on_own.push("default", payload())
+    own_server.say("REPLICAOF 127.0.0.1 1")
+    with pytest.raises(DriverError, match="is a replica, and cannot be written: name the primary"):
+        on_own.reserve(["default"])
+    own_server.say("REPLICAOF NO ONE")
+
+    assert "job" == reserved(on_own).payload.id
+
+
+def test_the_notes_that_wake_workers_do_not_pile_up(driver: RedisDriver, redis_server: RedisServer) -> None:
+    driver.bulk(Push("default", payload(str(number))) for number in range(500))
+    for number in range(20):
+        driver.push("default", payload(f"delayed {number}"), delay=30 - number)
+
+    assert int(redis_server.say("LLEN queues:default:notify")) <= 16
+
+
+def test_nothing_is_left_when_all_is_done(driver: RedisDriver, home: RedisHome, redis_server: RedisServer) -> None:
+    """But for the counter of tokens, the names of queues until somebody looks, and a few notes."""
+    driver.push_locked(LOCKED)
+    driver.push("default", payload(), delay=-1)
+    driver.delete(reserved(driver), effects=Effects(unlocks=(Unlock("key", "locked"),)))
+    held = reserved(driver)
+    driver.release(held, verdict="killed")
+    driver.delete(held)
+    assert [] == driver.counts()
+
+    assert {b"qcore:tokens", b"queues:default:notify"} == set(home.client._raw.keys("*"))
+
+
+def test_what_others_put_into_a_list_comes_as_it_is(driver: RedisDriver, home: RedisHome) -> None:
+    """The push of another library, or an id whose payload somebody removed: to be refused by who reads it, not lost."""
+    home.client._raw.rpush("queues:default", b'{"job": "\xff"}')
+    driver.push("default", payload("gone"))
+    home.client._raw.delete("qcore:job:gone")
+    first, second = reserved(driver), reserved(driver)
+
+    assert [b'{"job": "\xff"}', b"gone"] == [each.payload.body for each in (first, second)]
+    assert [Settled.DONE] * 2 == [driver.delete(each, only_last=True) for each in (first, second)]
+    assert driver.counts() == []
+
+
+def test_a_key_of_somebody_else_is_told(driver: RedisDriver, home: RedisHome) -> None:
+    home.client._raw.set("queues:default", "mine")
+
+    with pytest.raises(DriverError, match="holds something of another kind under a key of qcore"):
+        driver.push("default", payload())
+
+
+NAMES = [
+    "a" * 200, "a b", "a\r\nDEL 1", "a\0b", "{x}", "a}b{", "x:delayed", "x:delayed:", "x:reserved", "x:notify", "*",
+    "?[a]",
+    "../../etc/passwd", "';DROP TABLE jobs;--", "%s%n", "${jndi:x}", "-x", "\u202eabc", "a\u200bb", "e\u0301", "\u00e9",
+    "Default", "default", "default ", "tokens", "qcore:tokens", "",
+]  # fmt: skip
+
+
+def test_any_name_is_carried_and_none_is_another(driver: RedisDriver, home: RedisHome) -> None:
+    """Of queues, jobs, keys, batches and their members."""
+    store, batches = RedisStore(home, FrozenClock()), RedisBatchStore(home, FrozenClock())
+    for name in NAMES:
+        driver.push(name, payload(name, name.encode()))
+        store.put(name, f"of {name}")
+        batches.create(new_batch(EVERY, name))
+        batches.add(name, [name], [])
+
+    assert sorted(NAMES) == [count.queue for count in driver.counts()]
+    assert NAMES == [reserved(driver, name).payload.id for name in NAMES]
+    assert [f"of {name}" for name in NAMES] == [store.get(name) for name in NAMES]
+    assert [[name] for name in NAMES] == [batches.members(name, State.PENDING) for name in NAMES]
+    assert sorted(NAMES) == sorted(batch.id for batch in batches.listed())
+    assert [1] * len(NAMES) == [driver.clear(name) for name in NAMES]
+
+
+@pytest.mark.parametrize("name", ["a" * 513, "\u00e9" * 257, "a\ud800"])
+def test_a_name_that_no_server_should_hold_is_refused_before_anything_is_sent(driver: RedisDriver, name: str) -> None:
+    with pytest.raises(DriverError, match="cannot"):
+        driver.push(name, payload())
+    with pytest.raises(DriverError, match="cannot"):
+        driver.push("default", payload(name))
+    with pytest.raises(DriverError, match="cannot"):
+        driver.push_locked(Push("default", payload(), 0, Lock(name, "job", None)))
+
+    assert driver.counts() == []
+
+
+BODIES = {
+    "null": b"null", "truncated": b'{"a', "BOM": b"\xef\xbb\xbf{}", "UTF-16": "{}".encode("utf-16"), "NaN": b"NaN",
+    "a huge integer": b"9" * 5000, "deep": b"[" * 100_000, "double keys": b'{"a":1,"a":2}', "RESP": b"$-1\r\n*3\r\n",
+    "64 KiB + 1": b"x" * 65_537, "16 MiB": b"\0\xff" * (8 << 20),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+def test_any_bytes_are_carried_everywhere(driver: RedisDriver, home: RedisHome, body: bytes) -> None:
+    driver.push("default", payload("job", body))
+    held = reserved(driver)
+    found = driver.find("job")
+    driver.delete(held, effects=Effects(failed=FAILED._replace(payload=held.payload)), only_last=True)
+    failed = RedisFailedStore(home).find("job")
+
+    assert [body] * 3 == [each and each.payload.body for each in (held, found, failed)]
+
+
+def test_a_body_that_no_server_takes_is_refused_before_it_is_sent(
+    driver: RedisDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qcore.redis.records.LARGEST", 10)
+
+    with pytest.raises(DriverError, match="redis cannot hold a payload of 11 bytes"):
+        driver.push("default", payload("job", b"x" * 11))
+
+
+def test_a_forked_process_has_connections_of_its_own(url: str) -> None:
+    script = """
+    import os, sys
+    from qcore.clock import SystemClock
+    from qcore.driver import Payload
+    from qcore.drivers.redis import RedisDriver
+    from qcore.redis.client import client_of
+    from qcore.redis.home import RedisHome
+    home = RedisHome(client_of({"url": sys.argv[1]}))
+    driver = RedisDriver(home, SystemClock())
+    driver.push("default", Payload("of parent", b""))
+    mine = home.link()
+    child = os.fork()
+    if child == 0:
+        driver.push("default", Payload("of child", b""))
+        assert not mine.usable and home.link() is not mine
+        sys.exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert home.link() is mine
+    print(driver.size("default"), mine.usable)
+    """
+    said = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(script), url],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert ("2 True\n", "") == (said.stdout, said.stderr)
+
+
+def test_a_batch_that_others_change_meanwhile_is_counted_anew(home: RedisHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between reading it and deleting a member somebody else counts another one."""
+    scene = Scene(home)
+    scene.batches.close(BATCH, 1.0)
+    effects, counted = RedisDriver._effects, list[str]()
+
+    def effects_while_another_is_counted(driver: RedisDriver, effects_: Effects) -> list[bytes | str | int]:
+        made = effects(driver, effects_)
+        if not counted:
+            counted.append("b")
+            scene.batches.settle(BatchStep(BATCH, "b", State.DONE, 1.0))
+        return made
+
+    monkeypatch.setattr(RedisDriver, "_effects", effects_while_another_is_counted)
+    settled = scene.driver.delete(scene.held, effects=Effects(batch=BatchStep(BATCH, "job", State.DONE, 2.0)))
+
+    found = scene.batches.find(BATCH)
+    assert isinstance(found, BatchRecord)
+    assert (Settled.DONE, 2, 0, 2.0) == (settled, found.done, found.pending, found.finished_at)
+    assert 2 == scene.driver.size("callbacks")
+
+
+def test_a_million_is_not_moved_when_it_falls_due(driver: RedisDriver, redis_server: RedisServer) -> None:
+    """A reserve of one of many looks at the first only: the server counts the commands it runs for it."""
+    clock = driver._clock
+    assert isinstance(clock, FrozenClock)
+
+    def commands() -> int:
+        redis_server.say("CONFIG RESETSTAT")
+        reserved(driver)
+        said = driver.home.client._raw.info("commandstats")
+        return sum(its["calls"] for name, its in said.items() if "config" not in name)
+
+    driver.bulk(Push("default", Payload(str(number), b""), 5) for number in range(1000))
+    clock.advance(5)
+    driver.reserve(["empty"])  # the server knows the script
+    first = commands()
+    driver.bulk(Push("default", Payload(f"more {number}", b""), 5) for number in range(3000))
+    clock.advance(100)
+
+    assert first == commands()
