@@ -185,7 +185,7 @@ def told(
         failed=[record.id for record in app.failed.list()],
         batches=app.batches.list(),
         most=1,
-        keeps_tries=case.what in {"cut", "lose"},
+        keeps_tries=case.what == "cut",  # who loses the answer to a reserve has had the job
     )
     tidy(app)
     evidence.left = left_in(connection)
