@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qcore.sql.connection import Connection
 
@@ -49,20 +49,20 @@ def at_points(reach: Callable[..., None]) -> None:
 
 
 def at_commands(reach: Callable[..., None]) -> None:
-    """Call ``reach(link, within=False)`` for each command to a redis server: before, when it was sent, and after."""
-    from qcore.redis.link import Link
+    """Call ``reach(raw, within=False)`` for each command to a redis server: before, when it was sent, and after."""
+    from redis.connection import AbstractConnection
 
-    send, answer = Link.send, Link.answer
+    send, read = AbstractConnection.send_packed_command, AbstractConnection.read_response
 
-    def sent(link: Link, command: bytes) -> None:
-        reach(link, within=False)
-        send(link, command)
-        reach(link, within=False)
+    def sent(raw: AbstractConnection, *arguments: Any, **options: Any) -> None:
+        reach(raw, within=False)
+        send(raw, *arguments, **options)  # type: ignore[no-untyped-call]
+        reach(raw, within=False)
 
-    def answered(link: Link) -> object:
-        given: object = answer(link)
-        reach(link, within=False)
+    def answered(raw: AbstractConnection, *arguments: Any, **options: Any) -> object:
+        given: object = read(raw, *arguments, **options)
+        reach(raw, within=False)
         return given
 
-    Link.send = sent  # type: ignore[assignment,method-assign]
-    Link.answer = answered  # type: ignore[assignment,method-assign]
+    AbstractConnection.send_packed_command = sent  # type: ignore[assignment,method-assign]
+    AbstractConnection.read_response = answered  # type: ignore[assignment,method-assign]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore import App, Config, settlement
-from qcore.events import JobEnded, JobPopped, JobPopping, WorkerStarting
+from qcore.events import JobEnded, JobPopped, WorkerIdle, WorkerStarting
 from tests.chaos.jobs import FOLDER, history
 
 if TYPE_CHECKING:
@@ -32,12 +32,17 @@ class Watch:
 
     def __init__(self, app: App) -> None:
         self._since = 0.0
-        app.listen(WorkerStarting, lambda _: history.note("ready"))
-        app.listen(JobPopping, self._looks)
+        """When it can have begun to look for the next job: in the step that ended the one before, or idle."""
+        app.listen(WorkerStarting, self._starts)
+        app.listen(WorkerIdle, self._waits)
         app.listen(JobPopped, self._took)
         app.listen(JobEnded, self._ended)
 
-    def _looks(self, _event: JobPopping) -> None:
+    def _starts(self, _event: WorkerStarting) -> None:
+        history.note("ready")
+        self._since = history.written_at
+
+    def _waits(self, _event: WorkerIdle) -> None:
         self._since = history.clock.now()
 
     def _took(self, event: JobPopped) -> None:
@@ -45,6 +50,7 @@ class Watch:
         history.note("took", id=taken.payload.id, attempts=taken.attempts, since=self._since)
 
     def _ended(self, event: JobEnded) -> None:
+        self._since = history.written_at
         late = getattr(event, "late", False)
         name = f"{type(event).__name__}{' late' if late else ''}"
         history.note("ended", id=event.delivery.id, name=name, attempts=event.delivery.attempts())

@@ -38,6 +38,8 @@ class History:
     def __init__(self, folder: Path) -> None:
         self.clock: Clock = CLOCK
         """Stamps the lines."""
+        self.written_at = 0.0
+        """The time of the last line."""
         self._folder = folder
         self._process = 0
         self._file = -1
@@ -54,7 +56,8 @@ class History:
                 os.close(self._file)
             self._process, path = process, self._folder / f"{process}.history"
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        line = Line(self.clock.now(), process, what, id, name, attempts, since)
+        self.written_at = self.clock.now()
+        line = Line(self.written_at, process, what, id, name, attempts, since)
         os.write(self._file, json.dumps(line).encode() + b"\n")
 
 

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from contextlib import closing
 from itertools import product
 from pathlib import Path
@@ -41,7 +42,7 @@ LATER = 1_000.0
 
 
 Held = Any
-"""A connection: one to a redis server, or one to a database."""
+"""A connection: that of redis-py, or one of ours to a database."""
 
 
 class Case(NamedTuple):
@@ -73,8 +74,14 @@ def outcome_of(case: Case, connection: dict[str, Any], folder: Path) -> Outcome:
     app.close()
     child = os.fork()
     if child == 0:
-        suffer(case, made, connection, folder)
+        try:
+            suffer(case, made, connection, folder)
+        finally:  # not even an error lets it go on with the work of its parent
+            traceback.print_exc()
+            os._exit(1)
     status = os.waitpid(child, os.WUNTRACED)[1]
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 1:
+        raise SystemExit(1)
     reached = not os.WIFEXITED(status) or os.WEXITSTATUS(status) == SUFFERED
     begun = clock.now()
     app, clock = at(LATER, connection, folder)
@@ -153,7 +160,8 @@ def hang(_: object) -> None:
 
 def cut(held: Held) -> None:
     """Let the server hear and say no more on a connection."""
-    raw = held._raw._sock if hasattr(held, "_raw") else getattr(held.raw, "_sock", held.raw)
+    raw: Any = getattr(held, "raw", held)
+    raw = getattr(raw, "_sock", raw)  # of redis-py and pymysql; psycopg has a fileno() itself
     with closing(socket.socket(fileno=os.dup(raw.fileno()))) as end:
         end.shutdown(socket.SHUT_RDWR)
 
