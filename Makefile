@@ -10,10 +10,10 @@ VERSIONS := 3.11 3.12 3.13
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all $(VERSIONS:%=test-%) test-here lint format types floors docs package check bench clean
+.PHONY: help demo test test-all $(VERSIONS:%=test-%) test-here lint format types floors docs package check bench bench-peers chaos clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.runtime ## Run jobs on a real file, from two processes; needs nothing but Python
 	$(BIN)/python examples/demo.py
@@ -35,7 +35,7 @@ $(VERSIONS:%=test-%): test-%:
 
 test-here: $(VENV)/.dev
 	@.ci/install-missing
-	$(PYTEST) -q -n $(WORKERS) -m 'not packaging'
+	$(PYTEST) -q -n $(WORKERS) -m 'not packaging' --backends=memory,sqlite
 
 lint: $(VENV)/.dev ## Check style and formatting
 	$(BIN)/ruff check .
@@ -59,11 +59,19 @@ package: $(VENV)/.dev ## Build the wheel, install it elsewhere and try it
 
 check: lint types floors test package ## Do all of the above, as before a submission
 
-bench: $(VENV)/.dev ## Measure speed, as ratios within one run
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/.dev ## Measure speed, as ratios within one run, beside others too; installs those in .venv-peers-*
+	$(BIN)/python benchmarks/run.py --rows all
+
+bench-peers: $(VENV)/.dev ## Measure beside others only: their test modes, and their workers on redis
+	$(BIN)/python benchmarks/run.py --rows peers,workers
+
+chaos: $(VENV)/.dev ## Kill workers and servers for minutes: SEED=1 SECONDS=300 BACKENDS=sqlite
+	@.ci/install-missing
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
+	  $(if $(BACKENDS),--backends $(BACKENDS))
 
 clean: ## Remove what was made here; data in .qcore stays
-	rm -rf .venv .venv-3.* .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
+	rm -rf .venv .venv-3.* .venv-peers-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
 	find qcore qtest tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.runtime: pyproject.toml | $(BIN)/pip

@@ -87,17 +87,21 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def best(
-    contestants: Mapping[str, Callable[[], float]], rounds: int, note: Callable[[str], None] = lambda _: None
+    contestants: Mapping[str, Callable[[], float]],
+    rounds: int,
+    note: Callable[[str], None] = lambda _: None,
+    pick: Callable[[list[float]], float] = min,
 ) -> dict[str, float]:
     """Let all run in turn, several times over, and give each one's best figure: lowest is best.
 
-    In turn, so that a machine that is busy for a while is busy for all of them.
+    In turn, so that a machine that is busy for a while is busy for all of them. ``pick`` may choose otherwise: the
+    median where two figures that are close to each other are subtracted.
     """
     found: dict[str, list[float]] = {name: [] for name in contestants}
     for number, (name, contestant) in _turns(contestants, rounds):
         note(f"round {number + 1} of {rounds}: {name}")
         found[name].append(contestant())
-    return {name: min(figures) for name, figures in found.items()}
+    return {name: pick(figures) for name, figures in found.items()}
 
 
 def _turns(

@@ -1,6 +1,6 @@
 """The peers, other job queues for Python. Each lives in an environment of its own: they want versions of their own.
 
-It is made on first use in ``.venv-peers`` and kept; delete the folder, or say ``make clean``, for newer versions.
+It is made on first use in ``.venv-peers-NAME`` and kept; delete the folder, or say ``make clean``, for newer versions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_FOLDER = Path(__file__).parent.parent / ".venv-peers"
+_ROOT = Path(__file__).parent.parent
 
 # hiredis and uvloop: the speed-ups that the documents of these projects recommend.
 PACKAGES = {
@@ -39,7 +39,7 @@ def python(peer: str, note: Callable[[str], None] = lambda _: None) -> str:
 
     :raises subprocess.CalledProcessError: when the packages cannot be had; pip has said why.
     """
-    folder, wanted = _FOLDER / peer, "\n".join(PACKAGES[peer])
+    folder, wanted = _ROOT / f".venv-peers-{peer}", "\n".join((sys.version, *PACKAGES[peer]))
     program, stamp = str(folder / "bin" / "python"), folder / "packages"
     if not stamp.exists() or stamp.read_text() != wanted:
         note(f"installing {peer}")

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 _SERVERS = ("redis", "databases", "idle", "waiting", "due")
-_NAMES = ("memory", "sqlite", *_SERVERS, "imports", "start", "bulk", "chains", "batches")
-ROWS = {row: f"benchmarks.{row}" for row in _NAMES} | {"peers": "benchmarks.peers.race"}
+ROWS = ("memory", "sqlite", *_SERVERS, "imports", "start", "bulk", "chains", "batches", "fake", "plugin")
 """One module each, with ``measure(effort)``."""
+ON_REQUEST = ("peers", "workers")
+"""More of them, which install other libraries: only when they are named, or ``all`` is."""
+_MODULES = {"workers": "workers.race"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--rows", type=_rows, default=tuple(ROWS), metavar="A,B", help=f"of {','.join(ROWS)}; default all"
+        "--rows",
+        type=_rows,
+        default=ROWS,
+        metavar="A,B",
+        help=f"of {','.join(ROWS)}, or {','.join(ON_REQUEST)}, or all",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to keep the figures; default results/DATE")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs")
@@ -62,10 +68,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _rows(text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
-    unknown = [name for name in names if name not in ROWS]
+    names = (*ROWS, *ON_REQUEST) if text == "all" else tuple(text.split(","))
+    unknown = [name for name in names if name not in {*ROWS, *ON_REQUEST}]
     if unknown:
-        message = f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}"
+        message = f"no row {', '.join(unknown)}; there are {', '.join((*ROWS, *ON_REQUEST))}"
         raise argparse.ArgumentTypeError(message)
     return names
 
@@ -109,7 +115,7 @@ def _measure(rows: Sequence[str], *, quick: bool) -> tuple[list[Measure], dict[s
     effort = (QUICK if quick else Effort())._replace(note=_tell)
     for row in rows:
         try:
-            measured.extend(import_module(ROWS[row]).measure(effort))
+            measured.extend(import_module(f"benchmarks.{_MODULES.get(row, row)}").measure(effort))
         except MissingServerError as error:
             skipped[row] = str(error)
     _tell("")

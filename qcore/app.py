@@ -101,15 +101,6 @@ class App(Dispatcher):
         """
         return cls(Config.load())
 
-    def equip(self, other: Dispatcher) -> None:
-        """Give another App what was said to this one; from then on neither hears what is said to the other."""
-        super().equip(other)
-        if isinstance(other, App):
-            other.middleware += self.middleware
-            other.provider.factories |= self.provider.factories
-            other.provider.handlers |= self.provider.handlers
-            self.events.copy_to(other.events)
-
     def stands_for(self, app: App) -> bool:
         """Tell whether jobs of ``app`` dispatch to this one while it has taken over the process."""
         return app is self
@@ -156,8 +147,8 @@ class App(Dispatcher):
 
     def _guard(self, driver: Driver) -> None:
         """Refuse a push to a real connection while a test has taken over the process."""
-        override = current.overridden()
-        if override is not None and override is not self and driver.shared and not current.let_through.get():
+        override = None if current.let_through.get() else current.overridden()
+        if override is not None and override is not self and (driver.shared or override.takes_all):
             message = (
                 "a test has taken over this process, and this push would reach a real connection: "
                 "push through job.dispatch(), or let the connection through in the test"

@@ -6,13 +6,14 @@ import logging
 import threading
 import weakref
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qcore.errors import TimeLimitReached
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from contextvars import Context
 
 logger = logging.getLogger("qcore")
@@ -44,7 +45,15 @@ class AsyncLoop:
         except RuntimeError:
             return self._run(awaitable, seconds, context)
         # A job run in place by code that is itself async: its loop cannot be entered twice.
-        return _in_thread(awaitable, seconds, context or copy_context())
+        loop, context = AsyncLoop(), context or copy_context()
+
+        def run() -> object:
+            try:
+                return loop.run(awaitable, seconds, context)
+            finally:
+                loop.close()
+
+        return _in_thread(run, loop.cancel)
 
     def cancel(self) -> None:
         """Cancel what runs, or is about to run, from another thread."""
@@ -58,10 +67,14 @@ class AsyncLoop:
         loop, self._loop = self._loop, None
         if loop is None or loop.is_running():
             return
+        import asyncio
+
         try:
-            loop.run_until_complete(_end_all(loop))
-        finally:
-            loop.close()
+            asyncio.get_running_loop()
+        except RuntimeError:
+            _close(loop)
+        else:
+            _in_thread(partial(_close, loop), partial(loop.call_soon_threadsafe, loop.stop))
 
     def _opened(self) -> asyncio.AbstractEventLoop:
         import asyncio
@@ -116,6 +129,13 @@ class AsyncLoop:
             logger.warning("an async job did not end when it was cancelled; its event loop is dropped")
 
 
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_until_complete(_end_all(loop))
+    finally:
+        loop.close()
+
+
 def _close_quietly(loop: asyncio.AbstractEventLoop) -> None:
     if not loop.is_running():
         loop.close()
@@ -159,18 +179,16 @@ class _Deadline:
             timer.cancel()
 
 
-def _in_thread(awaitable: Awaitable[object], seconds: float | None, context: Context) -> object:
+def _in_thread(function: Callable[[], object], give_up: Callable[[], object]) -> object:
+    """Call a function where no loop is running; ``give_up`` tells it when nobody waits for it any more."""
     returned: list[object] = []
     raised: list[BaseException] = []
-    loop = AsyncLoop()
 
     def run() -> None:
         try:
-            returned.append(loop.run(awaitable, seconds, context))
+            returned.append(function())
         except BaseException as error:  # noqa: BLE001 - carried to the thread that waits
             raised.append(error)
-        finally:
-            loop.close()
 
     # A daemon: when this thread gives up on it, it shall not keep the process alive.
     thread = threading.Thread(target=run, name="qcore-async-job", daemon=True)
@@ -178,7 +196,7 @@ def _in_thread(awaitable: Awaitable[object], seconds: float | None, context: Con
         thread.start()
         thread.join()
     except BaseException:
-        loop.cancel()
+        give_up()
         raise
     if raised:
         raise raised[0]

@@ -46,6 +46,11 @@ class BatchCallbacks:
         elif given is not True:
             self._given["failure"] += listed(given)
 
+    @property
+    def all(self) -> tuple[Callback, ...]:
+        """Give them, whatever they are called for."""
+        return tuple(each for given in self._given.values() for each in given)
+
     def written(self, app: Dispatcher, place: JobOptions) -> str:
         """Write all for the connection of the batch, and for its queue if they name none.
 

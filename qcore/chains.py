@@ -86,6 +86,11 @@ class PendingChain:
         """What the links are written from."""
         return tuple(self._items)
 
+    @property
+    def callbacks(self) -> tuple[Callback, ...]:
+        """What is called back."""
+        return tuple(self._catch)
+
     def on_connection(self, name: Name) -> Self:
         """Push the links that name no connection themselves to this one."""
         return self._with(job_options(connection=name))
@@ -138,7 +143,7 @@ class PendingChain:
         if unknown := sorted(options.keys() - set(_OPTIONS)):
             message = f"{', '.join(unknown)}: of a chain {', '.join(_OPTIONS)} can be said; say others of its links"
             raise JobDefinitionError(message)
-        with self._app().taking(self._items) as app:
+        with self._app().taking(self) as app:
             return self._pushed(app, job_options(**options), response)
 
     def _pushed(self, app: Dispatcher, call: JobOptions, response: Response | None) -> str | None:

@@ -18,6 +18,7 @@ COMMANDS = {
     "work": "Run jobs.",
     "dispatch": "Push a job from the shell.",
     "show": "Show what is on the queues.",
+    "monitor": "Watch how much is on the queues, and how long it waits.",
     "clear": "Remove all jobs from queues.",
     "restart": "Let all workers finish their job and leave.",
     "pause": "Let workers take no jobs from a queue.",

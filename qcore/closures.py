@@ -165,6 +165,13 @@ class Closure(Job, name="qcore:closure"):
         vars(job).update(name=fields["name"], place=fields["place"], _functions=None, _pickled=pickled)
         return job
 
+    def load(self) -> None:
+        """Unpickle the function now, if that was not done yet.
+
+        :raises PayloadError: when it cannot be.
+        """
+        self._loaded()
+
     def _loaded(self) -> Functions:
         if self._functions is None:
             self._unreadable = True

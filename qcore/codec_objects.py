@@ -10,10 +10,10 @@ import sys
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum, Flag
 from functools import lru_cache
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from weakref import WeakValueDictionary
 
+from qcore.codec_loss import foreign_base, held_beside
 from qcore.errors import PayloadError
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 # Classes made inside a function cannot be found by their name; this process still knows those it has met.
 _remembered: WeakValueDictionary[str, type] = WeakValueDictionary()
-
-# Set by CPython on every class that was made by a class statement; clear on str, dict, datetime, ...
-_HEAP_TYPE = 1 << 9
 _UNSET = object()
 
 
@@ -206,17 +203,11 @@ def state_of(value: Any) -> dict[str, object]:  # noqa: ANN401 - what it has is 
 
 
 def _refuse_loss(value: object, cls: type, state: dict[str, object]) -> None:
-    if foreign := [base for base in cls.__mro__[:-1] if not base.__flags__ & _HEAP_TYPE]:
-        what = foreign[0].__qualname__
+    if foreign := foreign_base(cls):
+        what = foreign.__qualname__
         raise Refused(f"{_name(cls)} is also a {what}, whose content would be lost: hold that in a field")
-    for name in sorted(getattr(value, "__dict__", {}).keys() - state.keys() - {"_attrs_cached_hash", "__orig_class__"}):
-        if not any(_computes(vars(base).get(name)) for base in cls.__mro__):
-            raise Refused(f"{_name(cls)} holds {name!r}, which is no field of it and would be lost: declare it")
-
-
-def _computes(attribute: object) -> bool:
-    """Whether it is like a cached_property: made again when it is asked for."""
-    return hasattr(attribute, "__get__") and not isinstance(attribute, FunctionType)
+    if beside := held_beside(value, state.keys()):
+        raise Refused(f"{_name(cls)} holds {beside!r}, which is no field of it and would be lost: declare it")
 
 
 def _model_state(model: Any) -> dict[str, object]:  # noqa: ANN401 - pydantic is not imported, not even for its types

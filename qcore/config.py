@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from qcore.errors import ConfigError
+from qcore.errors import ConfigError, JobDefinitionError
+from qcore.options import checked_name
 from qcore.redaction import SECRET_KEYS
 from qcore.sealing import Keys
 
@@ -134,6 +135,10 @@ def _check_tables(config: Config) -> None:
 
 def _connection(config: Config, name: str) -> dict[str, Any]:
     """Give the settings of one connection, over those of the built-in one of that name."""
+    try:
+        checked_name(name, "connection")
+    except JobDefinitionError as error:
+        raise ConfigError(f"{config.source}: {error}") from None
     given: object = config.connections.get(name, {})
     settings = {**_BUILT_IN.get(name, {}), **given} if isinstance(given, Mapping) else {}
     if not isinstance(settings.get("driver"), str):

@@ -7,11 +7,12 @@ In this order: the one activated in this context (``with app.activate():``), the
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from qcore.app import App
 
@@ -53,6 +54,19 @@ def enter(app: App) -> None:
         let_through.set(False)
         app = _override
     active.set(app)
+
+
+@contextmanager
+def belonging_to(app: App) -> Iterator[None]:
+    """Let what is added to a batch of ``app`` go where the batch is, if a test that has taken over let that through."""
+    if _override is None or not _override.lets_through(app):
+        yield
+        return
+    token = let_through.set(True)
+    try:
+        yield
+    finally:
+        let_through.reset(token)
 
 
 def build_with(build: Callable[[], App]) -> None:

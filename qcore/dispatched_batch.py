@@ -11,6 +11,7 @@ from qcore.batches import State
 from qcore.delivery import running
 from qcore.errors import ConfigError, UnsupportedError
 from qcore.events import BatchCancelled
+from qcore.holdings import is_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -154,9 +155,10 @@ class Batch:
         :raises JobDefinitionError: for something that is no job; nothing of a list is pushed then.
         """
         queue = self._app.connection(self.connection)
-        items = prepared(items_of(members), MemberWriter(self._app, self._record, delivery=running()))
-        for _ in push_members(queue, self._store, self.id, items):
-            pass
+        with current.belonging_to(cast("Any", self._app)):
+            items = prepared(items_of(members), MemberWriter(self._app, self._record, delivery=running()))
+            for _ in push_members(queue, self._store, self.id, items):
+                pass
         self._look_again()
         if queue.after_push is not None:
             queue.after_push()
@@ -196,7 +198,8 @@ class Batch:
         :raises ConfigError: when one of them cannot be pushed; the others are pushed before it is said.
         """
         try:
-            return self._app.failed.retry(self.causes())
+            with current.belonging_to(cast("Any", self._app)):
+                return self._app.failed.retry(self.causes())
         finally:
             self._look_again()
 
@@ -281,7 +284,7 @@ class Batches:
         given: object = batch_id
         if not isinstance(given, str):
             raise ConfigError(f"the id of a batch is a text, got {given!r:.200}")
-        for store in self._everywhere() if connection is None else [self.store(connection)]:
+        for store in self.stores(connection):
             record = store.find(batch_id)
             if record is not None:
                 return Batch(self._app, store, record)
@@ -323,19 +326,18 @@ class Batches:
 
     def inside(self, batch_id: str) -> Iterator[tuple[str, Batch]]:
         """Give batches that are links of chains in a batch, each with the member that waits for it."""
-        for store in self._everywhere():
+        for store in self.stores():
             for record in store.listed(limit=_MOST):
                 chain = links.batch_options(record.options)["chain"] if batch_id in record.options else None
                 outer = None if chain is None else chain.get("outer")
                 if outer is not None and outer["batch"] == batch_id:
                     yield outer["members"][0], Batch(self._app, store, record)
 
-    def _everywhere(self) -> Iterator[BatchStore]:
-        """Give all stores but those in files that are not there: looking shall not make them."""
-        for name in self._names:
+    def stores(self, connection: str | None = None) -> Iterator[BatchStore]:
+        """Give the store of a connection, or all of them but those in files that are not there: looking makes none."""
+        if connection is not None:
+            yield self.store(connection)
+        for name in self._names if connection is None else ():
             store = self._store_of(name)
-            if store is None:
-                continue
-            path = getattr(store.home, "path", None)
-            if path is None or path.exists():
+            if store is not None and is_there(store.home):
                 yield store

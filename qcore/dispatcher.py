@@ -43,6 +43,9 @@ class Dispatcher:
     """Keeps payloads within their limits."""
     provider: Provider
     """Gives handlers what they ask for by type."""
+    middleware: list[Layer]
+    takes_all = False
+    """While it has taken over the process: whether a push to another App is refused although it would stay here."""
 
     def __init__(self) -> None:
         """Begin without routes and hooks."""
@@ -54,17 +57,31 @@ class Dispatcher:
 
     def equip(self, other: Dispatcher) -> None:
         """Give another one what was said to this one; from then on neither hears what is said to the other."""
-        other.hooks.before_push += self.hooks.before_push
-        other.hooks.payload += self.hooks.payload
-        other._routes |= self._routes
-        other.limiters |= self.limiters
-        for source in self._transactions.sources:
-            other.transactions(source)
+        for mine, others in zip(self.said(), other.said(), strict=True):
+            others.extend(mine) if isinstance(others, list) else others.update(mine)
+        self.events.copy_to(other.events)
+
+    def said(self) -> list[Any]:
+        """Everything that was said to this one but listeners: the lists and tables themselves."""
+        return [
+            self.hooks.before_push,
+            self.hooks.payload,
+            self._routes,
+            self.limiters,
+            self._transactions.sources,
+            self.middleware,
+            self.provider.factories,
+            self.provider.handlers,
+        ]
 
     @contextmanager
-    def taking(self, items: object) -> Iterator[Any]:  # noqa: ARG002 - a test looks at them
-        """Give who dispatches a chain or a batch of these: this one; a test may let some through to another."""
+    def taking(self, pending: object) -> Iterator[Any]:  # noqa: ARG002 - a test looks at it
+        """Give who dispatches a chain or a batch: this one; a test may let some through to another."""
         yield self
+
+    def lets_through(self, app: Dispatcher) -> bool:  # noqa: ARG002 - a test looks at it
+        """Tell whether some of what is dispatched goes to ``app`` while this one has taken over the process."""
+        return False
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be captured by a closure, before something of it does that says less."""
@@ -187,6 +204,11 @@ class Dispatcher:
         :raises ConfigError: when it cannot be called, or makes a new session whenever it is.
         """
         self._transactions.add_source(source)
+
+    def find_transactions_with(self, found_by: Transactions) -> Transactions:
+        """Let something else find what pushes wait for, as a test does; gives what has found it until now."""
+        before, self._transactions = self._transactions, found_by
+        return before
 
     def route(self, job_class: object, *, queue: Name | None = None, connection: Name | None = None) -> None:
         """Send jobs of a class, and of its subclasses, to a queue or connection.

@@ -151,21 +151,21 @@ class Driver(Protocol):
 
 
 @runtime_checkable
+class Pipelined(Protocol):
+    """The driver settles one payload and takes the next for the price of one call."""
+
+    def delete_and_reserve(
+        self, reservation: Reservation, queues: Sequence[str], *, effects: Effects = NONE
+    ) -> tuple[Settled, Reservation | None]:
+        """Do what ``delete`` does, then what ``reserve`` does without waiting, whatever became of the delete."""
+
+
+@runtime_checkable
 class Bulk(Protocol):
     """The driver stores many payloads for less than the sum of single pushes."""
 
     def bulk(self, pushes: Iterable[Push]) -> None:
         """Store all, in order."""
-
-
-@runtime_checkable
-class Pipelined(Protocol):
-    """The driver deletes a payload and reserves the next one in one round trip."""
-
-    def delete_and_reserve(
-        self, reservation: Reservation, queues: Sequence[str]
-    ) -> tuple[Settled, Reservation | None]:
-        """Do what ``delete(reservation)`` does, and then, whatever became of it, what ``reserve(queues)`` does."""
 
 
 @runtime_checkable

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 # Given on: who wants an event wants to listen to it, and finds both here.
+from qcore.listeners import Event as Event  # noqa: PLC0414
 from qcore.listeners import Events as Events  # noqa: PLC0414
 from qcore.listeners import EventType as EventType  # noqa: PLC0414
 from qcore.listeners import Listener as Listener  # noqa: PLC0414
@@ -16,30 +17,6 @@ if TYPE_CHECKING:
     from qcore.driver import Payload, Reservation
     from qcore.failed import FailedJob
     from qcore.jobs import Job
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Event:
-    """Base of all events: who listens to it hears everything."""
-
-    # Written once for all: made for each class by ``dataclass`` they take 10 ms at the start of every worker.
-
-    def __eq__(self, other: object) -> bool:
-        """Compare class and fields."""
-        return type(self) is type(other) and _fields_of(self) == _fields_of(other)
-
-    def __hash__(self) -> int:
-        """Agree with ``==``."""
-        return hash(type(self))
-
-    def __repr__(self) -> str:
-        """Show the fields."""
-        shown = ", ".join(f"{name}={value!r}" for name, value in _fields_of(self).items())
-        return f"{type(self).__qualname__}({shown})"
-
-
-def _fields_of(event: Event) -> dict[str, object]:
-    return {field.name: getattr(event, field.name) for field in fields(event)}
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -132,6 +109,11 @@ class JobBlocked(_OfDelivery):
     """The name of the middleware's class, or what it calls itself."""
     delay: float | None
     """Seconds for which it is released; None when the job ended here as if it had succeeded."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class JobLetThrough(_OfDelivery):
+    """All middleware of a job called on, and its handler is called next. A job without middleware has none."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -305,6 +287,20 @@ class QueuesPaused(Event):
 @dataclass(slots=True, eq=False, repr=False)
 class QueuesResumed(Event):
     """Somebody ended the pause of all queues."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class QueueBusy(Event):
+    """``qcore monitor`` found that a queue holds too much, or lets its jobs wait too long."""
+
+    connection: str
+    queue: str
+    size: int
+    """Jobs on the queue: ready, delayed and reserved."""
+    waited: float | None
+    """Seconds for which the oldest ready job waits; None when none is ready, or its driver cannot tell."""
+    over: tuple[str, ...]
+    """Which limits are reached: ``size``, ``wait``."""
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, overload
 
 from qcore.delivery import current_delivery
@@ -185,6 +186,8 @@ def _check_plain(value: object, path: str, room: int = _DEEPEST) -> None:
     elif kind is list:
         for index, held in enumerate(value):  # type: ignore[arg-type]
             _check_plain(held, f"{path}[{index}]", room - 1)
+    elif kind is float and not isfinite(value):  # type: ignore[arg-type] # its type is known
+        raise PayloadError(f"{path} is {value}, which is no number of JSON: pass None, or text")
     elif value is not None and kind not in (str, int, float, bool):
         raise PayloadError(
             f"{path} is {value!r:.40} ({kind.__qualname__}): raw data holds dict, list, str, int, float, bool "

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from qcore.driver import Clearable, Inspectable, Sizable
 from qcore.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from qcore.driver import Driver, Listed, QueueCounts
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A home that people can find: a file, or a server."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, without secrets."""
+
+    def exists(self) -> bool:
+        """Tell whether there may be something to look into; looking may make it."""
+
+
+def is_there(home: object) -> bool:
+    """Tell whether a home can be looked into without making it."""
+    return not isinstance(home, Placed) or home.exists()
 
 
 class Holdings:
@@ -26,7 +43,7 @@ class Holdings:
         :raises UnsupportedError: when the driver cannot know.
         """
         if not isinstance(self.driver, Sizable):
-            raise self._unable("count its jobs")
+            raise self.unable("count its jobs")
         return self.driver.size(queue or self.default_queue)
 
     def clear(self, queue: str | None = None) -> int:
@@ -35,7 +52,7 @@ class Holdings:
         :raises UnsupportedError: when the driver cannot do that.
         """
         if not isinstance(self.driver, Clearable):
-            raise self._unable("clear a queue")
+            raise self.unable("clear a queue")
         return self.driver.clear(queue or self.default_queue)
 
     def counts(self) -> list[QueueCounts]:
@@ -44,7 +61,7 @@ class Holdings:
         :raises UnsupportedError: when the driver cannot know.
         """
         if not isinstance(self.driver, Inspectable):
-            raise self._unable("show what it holds")
+            raise self.unable("show what it holds")
         return self.driver.counts()
 
     def listed(self, queue: str | None = None, *, limit: int = 100) -> list[Listed]:
@@ -53,8 +70,9 @@ class Holdings:
         :raises UnsupportedError: when the driver cannot know.
         """
         if not isinstance(self.driver, Inspectable):
-            raise self._unable("show what it holds")
+            raise self.unable("show what it holds")
         return self.driver.listed(queue or self.default_queue, limit=limit)
 
-    def _unable(self, what: str) -> UnsupportedError:
+    def unable(self, what: str) -> UnsupportedError:
+        """Say that the driver cannot do something."""
         return UnsupportedError(f"the driver of the connection {self.name!r} cannot {what}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from qcore.codec_loss import foreign_base
 from qcore.errors import JobDefinitionError, PayloadError
 from qcore.jobs import Job
 from qcore.options import timestamp
@@ -61,6 +62,12 @@ def _make_plan(job: Job) -> JobPlan:
         if not callable(getattr(job, hidden, job_class)):
             message = f"the field {hidden!r} of {job_class.__qualname__} hides the method {hidden}(): rename the field"
             raise JobDefinitionError(message)
+    if foreign := foreign_base(job_class):
+        what = foreign.__qualname__
+        message = (
+            f"{job_class.__qualname__} is also a {what}, which no payload can hold: keep the {what} in an attribute"
+        )
+        raise JobDefinitionError(message)
     return JobPlan(
         handles=callable(getattr(job_class, "handle", None)),
         name=job_class.__job__.name,

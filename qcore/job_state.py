@@ -23,6 +23,11 @@ def state_of(job: Job) -> dict[str, Any]:
     return state if shape is _PLAIN else shape.completed(job, state)
 
 
+def held_by(job: Job, name: str) -> bool:
+    """Tell whether a job itself holds an attribute of that name, and not only its class."""
+    return name in vars(job) or (name in _shape_of(type(job)).slots and hasattr(job, name))
+
+
 def complete_state_of(job: Job) -> dict[str, Any]:
     """Give the state of a job, sure that it can be restored from it.
 

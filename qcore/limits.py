@@ -124,16 +124,8 @@ class Rows:
 
 def reason_to_stop(state: WorkerState, rows: Rows) -> StopReason | None:
     """Give the first reason that holds, None to go on."""
-    return _first(state, rows.after_job if state.found_job else rows.without_job, rows.options)
-
-
-def reason_after_job(state: WorkerState, rows: Rows) -> StopReason | None:
-    """Give the first reason that holds while a job is about to end."""
-    return _first(state, rows.after_job, rows.options)
-
-
-def _first(state: WorkerState, rows: Sequence[Row], options: WorkerOptions) -> StopReason | None:
-    for reason, _, holds, _ in rows:
+    options = rows.options
+    for reason, _, holds, _ in rows.after_job if state.found_job else rows.without_job:
         if holds(state, options):
             return reason
     return None

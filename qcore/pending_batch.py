@@ -173,7 +173,7 @@ class PendingBatch:
         heard: object = progress
         if heard is not None and (not callable(heard) or inspect.iscoroutinefunction(heard)):
             raise JobDefinitionError(f"progress= takes a plain function of two numbers, got {heard!r:.200}")
-        with self._app().taking(self.items) as app:
+        with self._app().taking(self) as app:
             return self._pushed(app, progress, call, response)
 
     def _pushed(self, app: Dispatcher, progress: Progress | None, call: JobOptions, response: Response | None) -> Batch:
@@ -205,6 +205,11 @@ class PendingBatch:
         """Give its members as they are now; None when they come from an iterator, which can be read only once."""
         lists = [each for each in self._members if isinstance(each, list)]
         return list(chain.from_iterable(lists)) if len(lists) == len(self._members) else None
+
+    @property
+    def callbacks(self) -> tuple[Callback, ...]:
+        """What is called back, whatever for."""
+        return self._callbacks.all
 
     def dispatch_if(self, condition: object, **options: Any) -> Batch | None:
         """Dispatch when the condition holds; a callable condition is asked with this batch."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore import callbacks, layers
 from qcore.errors import JobDefinitionError, PayloadError
+from qcore.events import JobLetThrough
 from qcore.injection import may_ask
 from qcore.jobs import Job
 
@@ -83,6 +84,8 @@ class Pipeline:
             if plan.frees_lock:
                 self.locks.free(delivery)
             delivery.has_begun, delivery.in_middleware = True, False
+            if reached and delivery.tools.events.wants(JobLetThrough):
+                delivery.tools.events.emit(JobLetThrough(delivery))
             left = max(timeout - (clock.monotonic() - started), _SHORTEST) if timeout else timeout
             return self._handled(delivery, given, user, left)
 

@@ -53,11 +53,16 @@ class Signals:
     PAUSE, RESUME = signal.SIGUSR2, signal.SIGCONT
     TAKEN = (*STOP, PAUSE, RESUME)
 
-    def __init__(self, in_user_code: Callable[[], bool]) -> None:
-        """Take the signals of this process; ``in_user_code`` tells whether raising is safe."""
+    def __init__(self, in_user_code: Callable[[], bool], on_stop: Callable[[], object] = bool) -> None:
+        """Take the signals of this process; ``in_user_code`` tells whether raising is safe.
+
+        ``on_stop`` is called inside the handler when a job is told for the first time to stop: it must not wait, nor
+        use a stream that the job may be writing to.
+        """
         self.signal = 0
         self.paused = False
         self._in_user_code = in_user_code
+        self._on_stop = on_stop
         self._process = os.getpid()
         self._handler = self._handle
         self._before = {number: signal.signal(number, self._handler) for number in self.TAKEN}
@@ -89,8 +94,11 @@ class Signals:
             self.paused = number == self.PAUSE
             return
         again, self.signal = self.signal, number
-        if again and self._in_user_code():
+        if not self._in_user_code():
+            return
+        if again:
             raise JobInterrupted
+        self._on_stop()
 
 
 def memory_in_use(interesting_from: float = 0) -> float:

@@ -80,8 +80,6 @@ class Runner:
         """Take the parts; the App joins them. ``enter`` makes it the one that jobs dispatch to."""
         self.user = UserCode(time_limit)
         """Runs the jobs' code."""
-        self.ahead = settlement.ahead
-        """What was reserved while a job was deleted."""
         self._connection = connection
         self._driver = driver
         self._codec = codec
@@ -89,7 +87,7 @@ class Runner:
         self._clock = tools.clock
         self._events = tools.events
         self._pipeline = pipeline
-        self._settlement = settlement
+        self.settlement = settlement
         self._defaults = defaults
         self._enter = enter
         self.delivery: Delivery | None = None
@@ -105,9 +103,9 @@ class Runner:
         self.user.enter(context_of(delivery, self._enter))
         started = self._clock.monotonic()
         try:
-            outcome = self._settlement.settle(delivery, self._lived_through(delivery, started), started)
+            outcome = self.settlement.settle(delivery, self._lived_through(delivery, started), started)
         except DriverError as error:
-            self._settlement.announce(delivery, Lost(Released(0, error)), started)
+            self.settlement.announce(delivery, Lost(Released(0, error)), started)
             raise
         finally:
             self.delivery = None
@@ -129,7 +127,7 @@ class Runner:
         decided: Outcome | None = None
         try:
             decided = self._decide(delivery)
-            return self._settlement.before_failing(delivery, decided, self) if type(decided) is Failed else decided
+            return self.settlement.before_failing(delivery, decided, self) if type(decided) is Failed else decided
         except INTERRUPTIONS as interruption:
             # Somebody else's doing, so the attempt is given back. Not if it was over and ``failed()`` was cut
             # off: a last attempt stays the last one, and the job comes back only to fail again.
@@ -138,7 +136,7 @@ class Runner:
                 return outcome
             # Nobody caught Ctrl-C as a signal, or it is meant for the job around this one: it must go on up.
             final = Failed(interruption) if self._defaults.errors_are_final else outcome
-            self._settlement.settle(delivery, final, started)
+            self.settlement.settle(delivery, final, started)
             raise
 
     def _decide(self, delivery: Delivery) -> Outcome:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from qcore.ahead import Ahead
-from qcore.driver import NONE, Effects, Extendable, Settled
+from qcore.driver import NONE, Effects, Extendable, Pipelined, Settled
 from qcore.errors import JobInterrupted, TimeLimitReached
 from qcore.events import JobFailed, JobFailing, JobLost, JobProcessed, JobReleased, JobSkipped
 from qcore.failed import FailedJob
@@ -14,11 +13,11 @@ from qcore.outcome import Done, Facts, Failed, Lost, Outcome, Released, Skipped,
 from qcore.redaction import Redactor, exception_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from qcore.clock import Clock
     from qcore.delivery import Delivery
-    from qcore.driver import Driver
+    from qcore.driver import Driver, Reservation
     from qcore.events import Events
     from qcore.failed import FailedStore
     from qcore.follow_up import FollowUps
@@ -26,12 +25,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger("qcore")
 
 FAILED_LIMIT = 60.0
-"""Seconds that ``failed()`` of a job may take; the lease is extended by that much."""
+"""Seconds that ``failed()`` of a job may take."""
+
+FAILED_LEASE = FAILED_LIMIT + 30
+"""Seconds to which the lease of a failing job is extended: so long it waits when its worker dies in ``failed()``."""
 
 INTERRUPTIONS = (JobInterrupted, KeyboardInterrupt, TimeLimitReached)
 """Raised through code of the user, and not by it: never an error of the job."""
 
 _REFUSED = (Settled.STALE, Settled.GONE)
+
+
+def _nothing() -> None:
+    """Take nothing ahead."""
 
 
 class UserCode(Protocol):
@@ -58,14 +64,17 @@ class Settlement:
         redactor: Redactor,
     ) -> None:
         """Take the parts; without a failed store nothing is kept of failed jobs."""
-        self.ahead = Ahead(driver)
-        """Deletes what succeeded without effects, and may reserve the next job by that."""
         self._driver = driver
         self._follow_ups = follow_ups
         self._failed = failed
         self._events = events
         self._clock = clock
         self._redactor = redactor
+        self._pipelined = driver if isinstance(driver, Pipelined) else None
+        self.ahead: Callable[[], Sequence[str] | None] = _nothing
+        """Asked when a job has succeeded: the queues to take the next one from in the step that deletes it, or None."""
+        self.taken: Reservation | None = None
+        """What was taken so; whoever set ``ahead`` runs it or gives it back."""
 
     def settle(self, delivery: Delivery, decided: Outcome, started: float) -> Outcome:
         """Carry out the decision and give what became of it; ``Lost`` when the lease had passed on."""
@@ -93,17 +102,21 @@ class Settlement:
 
     def _delete(self, delivery: Delivery, decided: Done | Skipped) -> Outcome:
         effects = self._follow_ups.after_success(delivery)
-        if effects is NONE:
-            settled = self.ahead.delete(delivery.reservation)
-        else:
-            settled = self._driver.delete(delivery.reservation, effects=effects)
-            if settled not in _REFUSED:
-                self._follow_ups.freed(delivery, effects)
+        settled = self._deleted(delivery.reservation, effects)
+        if effects is not NONE and settled not in _REFUSED:
+            self._follow_ups.freed(delivery, effects)
         if settled is Settled.DONE:
             return decided
         if settled is Settled.LATE:  # another worker has it too, and will find that it is gone
             return Done(late=True) if isinstance(decided, Done) else decided
         return Lost(decided)  # another one has ended it, perhaps as failed: it cannot be both
+
+    def _deleted(self, reservation: Reservation, effects: Effects) -> Settled:
+        queues = None if self._pipelined is None else self.ahead()
+        if queues is None or self._pipelined is None:
+            return self._driver.delete(reservation, effects=effects)
+        settled, self.taken = self._pipelined.delete_and_reserve(reservation, queues, effects=effects)
+        return settled
 
     def _release(self, delivery: Delivery, decided: Released) -> Outcome:
         settled = self._driver.release(delivery.reservation, delay=decided.delay, count=decided.counted)
@@ -113,7 +126,7 @@ class Settlement:
         """Ask before ``failed()`` runs: another worker may have the job, and it may yet succeed."""
         if not isinstance(self._driver, Extendable):
             return True
-        return self._driver.extend(delivery.reservation, FAILED_LIMIT + 30) not in _REFUSED
+        return self._driver.extend(delivery.reservation, FAILED_LEASE) not in _REFUSED
 
     def _call_failed(self, delivery: Delivery, error: BaseException, user: UserCode) -> None:
         if delivery.job is None:

@@ -6,7 +6,6 @@ import logging
 from random import uniform
 from typing import TYPE_CHECKING, NamedTuple
 
-from qcore.ahead import nothing
 from qcore.driver import Advising, Inspectable
 from qcore.errors import ConfigError, DriverError
 from qcore.events import (
@@ -18,12 +17,12 @@ from qcore.events import (
     WorkerStarting,
     WorkerStopping,
 )
-from qcore.limits import Rows, StopReason, reason_after_job, reason_to_stop
+from qcore.limits import Rows, StopReason, reason_to_stop
 from qcore.outcome import Done, Failed, Lost, Outcome, Released
 from qcore.process import NotInterrupted, memory_in_use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from qcore.clock import Clock
     from qcore.driver import Driver, Reservation
@@ -117,18 +116,17 @@ class Worker:
         self._check()
         self._advise()
         self._started = self._idle_since = self._look_at = self._clock.monotonic()
-        self.runner.ahead.wanted = self._wanted_ahead
         self._watch.start()
         self.found_job = self.has_looked = False
         self._tell(WorkerStarting)
+        self.runner.settlement.ahead = self._next_queues
         try:
             reason = self._turn()
             while reason is None:
                 reason = self._turn() if self.options.finite else self._turn_in_trouble()
             return self._stop(reason)
         finally:
-            self.runner.ahead.wanted = nothing
-            self.runner.ahead.give_back()
+            self._give_back()
             self.runner.rest()
             self.runner.close()
 
@@ -143,13 +141,6 @@ class Worker:
 
     def _turn(self) -> StopReason | None:
         """Run a job, or wait for one if the last turn looked and found none; then ask whether to stop."""
-        ahead = self.runner.ahead
-        self.found_job = self._run(self._looked_for() if ahead.reservation is None else self._in_hand())
-        if ahead.reservation is not None and not self.interrupted():
-            return None  # it was asked just before that was reserved
-        return reason_to_stop(self, self._rows)
-
-    def _looked_for(self) -> Reservation | None:
         # Right after a job its end tells the time: while there is work, a look costs a comparison.
         if not self.found_job or self._idle_since >= self._look_at:
             self._look_if_due()
@@ -157,31 +148,10 @@ class Worker:
         self.has_looked = not (self._may_not or self.interruption.paused) or self._may_after_all()
         if self.has_looked and self._events.wants(Looping):
             self.has_looked = self._looping()
-        return self._pop(0 if at_once else self._patience()) if self.has_looked else None
-
-    def _in_hand(self) -> Reservation | None:
-        """Take the job that was reserved while the one before it was deleted, unless a signal came in between."""
-        ahead = self.runner.ahead
-        if self.interrupted() or self.interruption.paused:
-            ahead.give_back()
-            return None
-        reservation = ahead.take()
-        self._tell_popped(reservation)
-        return reservation
-
-    def _wanted_ahead(self) -> tuple[str, ...]:
-        """Give the queues to reserve from while the job at work is deleted: none when something else may come next."""
-        if (
-            self.options.rest
-            or self._may_not
-            or self.interruption.paused
-            or self._clock.monotonic() >= self._look_at
-            or self._events.wants(Looping)
-            or self._events.wants(JobPopping)
-            or reason_after_job(self, self._rows) is not None
-        ):
-            return ()
-        return self._watch.queues
+        if not self.has_looked:
+            self._give_back()
+        self.found_job = self.has_looked and self._run(self._pop(0 if at_once else self._patience()))
+        return reason_to_stop(self, self._rows)
 
     def _turn_in_trouble(self) -> StopReason | None:
         """Survive a backend that is away: say so once, and ask again until it is back."""
@@ -198,6 +168,30 @@ class Worker:
             logger.warning("the connection %r is back", self._connection)
             self._in_trouble = False
         return reason
+
+    def _next_queues(self) -> Sequence[str] | None:
+        """Where to take the next job from in the step that deletes this one; None when there may be no next turn.
+
+        Only what costs a comparison is asked here; a job that was taken although the worker stops is given back.
+        """
+        options, now = self.options, self._clock.monotonic()
+        is_last = (options.max_jobs and self.jobs + 1 >= options.max_jobs) or options.rest
+        if is_last or self._may_not or self.interruption.paused or self.interrupted() or now >= self._look_at:
+            return None
+        if options.max_time and self.running_for() >= options.max_time:
+            return None
+        # Who is told before a job is taken must hear that after the one before it has ended.
+        return None if self._events.wants(Looping) or self._events.wants(JobPopping) else self._watch.queues
+
+    def _give_back(self) -> None:
+        """Release a job that was taken ahead, as if it had not been."""
+        taken, self.runner.settlement.taken = self.runner.settlement.taken, None
+        if taken is None:
+            return
+        try:
+            self._driver.release(taken, count=False)
+        except DriverError as error:
+            logger.warning("a job could not be given back, and comes back after its lease: %s", error)
 
     def _looping(self) -> bool:
         """Ask the listeners whether to reserve in this turn; rest if not."""
@@ -244,17 +238,17 @@ class Worker:
     def _pop(self, patience: float) -> Reservation | None:
         if self._events.wants(JobPopping):
             self._events.emit(JobPopping(self._connection, self.options.queues))
-        if not patience:
+        taken, self.runner.settlement.taken = self.runner.settlement.taken, None
+        if taken is not None:
+            reservation: Reservation | None = taken
+        elif not patience:
             reservation = self._driver.reserve(self._watch.queues)
         else:
             self._tell(WorkerIdle)
             reservation = self._wait_for_job(self._clock.monotonic() + patience)
-        self._tell_popped(reservation)
-        return reservation
-
-    def _tell_popped(self, reservation: Reservation | None) -> None:
         if reservation is not None and self._events.wants(JobPopped):
             self._events.emit(JobPopped(self._connection, reservation))
+        return reservation
 
     def _wait_for_job(self, end: float) -> Reservation | None:
         """Wait in slices, so that a signal is noticed soon whatever the driver waits on."""
@@ -284,13 +278,9 @@ class Worker:
     def _run(self, reservation: Reservation | None) -> bool:
         if reservation is None:
             return False
-        self.jobs += 1  # now: its end asks whether it was the last one
-        try:
-            self._outcome = outcome = self.runner.run(reservation)
-        except BaseException:
-            self.jobs -= 1
-            raise
+        self._outcome = outcome = self.runner.run(reservation)
         self.interruption.keep()
+        self.jobs += 1
         if type(outcome) is not Done:
             self.errors += _is_error(outcome)
         self._idle_since = self._clock.monotonic()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qcore.function_job import FunctionJob
+from qcore.jobs import Job
 from qtest.looking import Looking
-from qtest.matching import Difference, Text
-from qtest.structure import Group, Structures, expected_batch
+from qtest.matching import Difference, Expectation, Terms, Text, asked, name_of
+from qtest.structure import Group, Structures, expected_batch, jobs_in
 from qtest.times import as_times
 
 if TYPE_CHECKING:
@@ -29,18 +31,25 @@ class BatchAssertions(Looking):
         jobs: object = None,
         *,
         name: str | None = None,
+        queue: object = None,
+        connection: object = None,
         where: Callable[[Batched], object] | None = None,
         times: int | Times | None = None,
     ) -> list[Batched]:
         """Assert that a batch of just these members was dispatched, in this order, or one for which a callback holds.
 
-        ``jobs`` is a list, a batch, or the callback, which gets the batch with its ``name`` and ``jobs``.
+        ``jobs`` is a list, a batch, or the callback, which gets the batch with its ``name`` and ``jobs``. ``queue`` is
+        the one that all members were sent to together.
         """
         __tracebackhide__ = True
-        if callable(jobs) and not isinstance(jobs, type) and not hasattr(jobs, "items"):
+        if callable(jobs) and not isinstance(jobs, type | FunctionJob):
             jobs, where = None, jobs
         expected = None if jobs is None else expected_batch(jobs)
-        differences = [self._differences(each, expected, name, where) for each in self.recorder.batches]
+        terms = Terms.given(queue=queue, connection=connection, where=where)
+        self.refuse_unknown_connection(terms)
+        for each in jobs_in(expected):
+            self.refuse_what_cannot_match(Expectation(each), in_chain=True)
+        differences = [self._differences(each, expected, name, terms) for each in self.recorder.batches]
         found = [each for each, its in zip(self.recorder.batches, differences, strict=True) if not its]
         wanted = as_times(times)
         for member in (member for each in found for member in each.members):
@@ -48,13 +57,14 @@ class BatchAssertions(Looking):
         if wanted.holds(len(found)):
             return found
         misses = [(each, its) for each, its in zip(self.recorder.batches, differences, strict=True) if its]
-        self.fail([*self._headline(len(found), wanted, expected, name, where), *self._nearest(misses), *self._table()])
+        self.fail([*self._headline(len(found), wanted, expected, name, terms), *self._nearest(misses), *self._table()])
 
-    def assert_batch_count(self, count: int) -> None:
+    def assert_batch_count(self, count: int | Times) -> None:
         """Assert how many batches were dispatched."""
         __tracebackhide__ = True
-        if len(self.recorder.batches) != count:
-            self.fail([f"expected {_batches(count)}", *self._table()])
+        wanted = as_times(count)
+        if not wanted.holds(len(self.recorder.batches)):
+            self.fail([f"expected {_range_of(wanted)}", *self._table()])
 
     def assert_nothing_batched(self) -> None:
         """Assert that no batch was dispatched."""
@@ -62,17 +72,21 @@ class BatchAssertions(Looking):
         self.assert_batch_count(0)
 
     def _differences(
-        self, batched: Batched, expected: Group | None, name: str | None, where: Callable[[Batched], object] | None
+        self, batched: Batched, expected: Group | None, name: str | None, terms: Terms
     ) -> list[Difference]:
         structures = Structures(self.app, self.reporter.writer)
         found = []
         if name is not None and not (name == batched.name):  # noqa: SIM201 - the expected value on the left decides
             found.append(Difference("name", name, batched.name))
+        for place in ("queue", "connection"):
+            wanted, there = name_of(getattr(terms, place)), getattr(batched, place)
+            if wanted is not None and not (wanted == there):  # noqa: SIM201 - the same
+                found.append(Difference(place, wanted, there or Text("(each its own)")))
         if expected is not None:
             got = Group("batch", tuple(_member(structures, each) for each in batched.members))
             found += structures.group_differences(expected, got)
-        if not found and where is not None and not where(batched):
-            found.append(Difference("callback", Text("True"), Text("False")))
+        if not found and terms.where is not None:
+            found += asked(terms.where, batched)
         return found
 
     def _headline(
@@ -81,18 +95,16 @@ class BatchAssertions(Looking):
         times: Times,
         expected: Group | None,
         name: str | None,
-        where: Callable[[Batched], object] | None,
+        terms: Terms,
     ) -> list[str]:
         said = [f"{_batches(count)} matched, expected {times}" if count else "no batch matched"]
         writer = self.reporter.writer
         if expected is not None:
             said.append(Structures(self.app, writer).text(expected))
-        terms = [f"named {writer.value(name)}"] if name is not None else []
-        terms += ["for which the callback holds"] if where is not None else []
-        line = "  ".join([*said, *([", ".join(terms)] if terms else [])])
-        return (
-            [line] if len(line) <= _WIDTH else [said[0], *(writer.cut(f"  {e}", _WIDTH) for e in [*said[1:], *terms])]
-        )
+        more = [f"named {writer.value(name)}"] if name is not None else []
+        more += self.reporter.terms(Expectation(Job, terms))
+        line = "  ".join([*said, *([", ".join(more)] if more else [])])
+        return [line] if len(line) <= _WIDTH else [said[0], *(writer.cut(f"  {e}", _WIDTH) for e in [*said[1:], *more])]
 
     def _nearest(self, misses: list[tuple[Batched, list[Difference]]]) -> list[str]:
         if not misses:
@@ -125,6 +137,14 @@ def _member(structures: Structures, pushed: object) -> Structure:
 
 def _batches(count: int) -> str:
     return "1 batch" if count == 1 else f"{count} batches"
+
+
+def _range_of(times: Times) -> str:
+    if times.most is None:
+        return f"at least {_batches(times.least)}"
+    if times.least == times.most:
+        return _batches(times.least)
+    return f"{times.least} to {_batches(times.most)}" if times.least else f"at most {_batches(times.most)}"
 
 
 def _members(count: int) -> str:

@@ -9,7 +9,7 @@ from qtest.expecting import ExpectationError
 from qtest.looking import Looking
 from qtest.matching import Difference, Expectation, Terms
 from qtest.report import fate_difference
-from qtest.structure import Group, Structures, expected_chain
+from qtest.structure import Group, Structures, expected_chain, jobs_in
 from qtest.times import as_times
 
 if TYPE_CHECKING:
@@ -50,18 +50,18 @@ class ChainAssertions(Looking):
         __tracebackhide__ = True
         return self._look_at_chains(job, Group("chain", ()), times, terms)
 
-    def assert_not_chained(self, job: Wanted) -> None:
-        """Assert that a job is in no chain, neither as the first one nor as a link."""
+    def assert_not_chained(self, job: Wanted, *, exact: bool = False) -> None:
+        """Assert that a job is in no chain, neither as the first one nor as a link; ``Job``: that there is no chain."""
         __tracebackhide__ = True
-        expected = Expectation(job)
+        expected = Expectation(job, Terms.given(exact=exact))
         self.refuse_what_cannot_match(expected, in_chain=True)
         structures = self._structures
         for each in self.recorder.pushes:
             following = structures.links_of(each.body)
-            if following and any(map(expected.fits, _jobs_in([structures.of_job(each.job), *following]))):
+            whole = Group("chain", (structures.of_job(each.job), *following))
+            if following and any(map(expected.fits, jobs_in(whole))):
                 lines = self.reporter.headline("expected in no chain", expected)
-                chain = structures.text(Group("chain", (structures.of_job(each.job), *following)))
-                lines.append(self.reporter.writer.cut(f"  but #{each.number} is {chain}", 80))
+                lines.append(self.reporter.writer.cut(f"  but #{each.number} is {structures.text(whole)}", 80))
                 self.fail([*lines, *self.reporter.table()])
 
     @property
@@ -79,6 +79,8 @@ class ChainAssertions(Looking):
     ) -> list[Pushed]:
         __tracebackhide__ = True
         structures = self._structures
+        for each in jobs_in(rest):
+            self.refuse_what_cannot_match(Expectation(each), in_chain=True)
         expected = Expectation(BatchLink if isinstance(head, Group) else head, Terms.given(**terms))
         # Seen as a whole the first job is link 1; beside its job the chain begins with the one that follows it.
         nothing: tuple[object, ...] = () if whole is None else (None,)
@@ -95,12 +97,13 @@ class ChainAssertions(Looking):
         try:
             return self.look(expected, as_times(times), beyond, said=said, in_chain=True)
         except AssertionError as error:
-            chain = structures.text(whole or rest) if (whole or rest).items else "without a chain"
+            chain = structures.text(whole or rest) if (whole or rest).items else _NO_CHAIN
             lines = _with_chain(str(error), chain, is_whole=whole is not None, cut=self.reporter.writer.cut)
             raise AssertionError(lines) from None
 
 
 _WIDTH = 80
+_NO_CHAIN = "without a chain"
 
 
 def _links(structures: Structures, want: Group, got: Group, *, first: int) -> list[Difference]:
@@ -121,18 +124,12 @@ def _with_chain(message: str, chain: str, *, is_whole: bool, cut: Callable[[str,
     said, _, terms = head.partition("  ")
     if is_whole:
         terms = terms.partition("  ")[2]  # without the first job, which the chain begins with
-    line = f"{said}  {chain}  {terms}".rstrip() if is_whole else f"{head}  with the chain {chain}"
+    with_chain = chain if is_whole or chain == _NO_CHAIN else f"with the chain {chain}"
+    line = f"{said}  {chain}  {terms}".rstrip() if is_whole else f"{head}  {with_chain}"
     if len(line) > _WIDTH:
         below = [
-            cut(f"  {chain}" if is_whole else f"  with the chain {chain}", _WIDTH),
+            cut(f"  {with_chain}", _WIDTH),
             *([f"  {terms}"] * bool(terms)),
         ]
         line = "\n".join([said, *below] if is_whole else [head, below[0]])
     return f"{line}{newline}{rest}"
-
-
-def _jobs_in(structures: Sequence[Any]) -> list[Any]:
-    found: list[Any] = []
-    for each in structures:
-        found += _jobs_in(each.items) if isinstance(each, Group) else [each]
-    return found

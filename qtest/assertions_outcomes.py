@@ -79,7 +79,8 @@ class OutcomeAssertions(Looking):
         if job is not None:
             self._look_at_ends(job, 0, terms, lambda each: self._ended(each, JobFailed, "failed"), "failed")
         elif failures := self.failed():
-            self.fail([*self.reporter.table(failures, "not to fail"), *self.reporter.last_events()])
+            count = "1 job" if len(failures) == 1 else f"{len(failures)} jobs"
+            self.fail([f"{count} failed, expected none", *self.reporter.table(), *self.reporter.last_events()])
 
     def assert_released(
         self, job: Wanted, *, delay: float | timedelta | None = None, times: int | Times | None = None, **terms: Any
@@ -175,7 +176,9 @@ class OutcomeAssertions(Looking):
         """Assert that no job holds the lock of a unique one, or keeps others from overlapping."""
         __tracebackhide__ = True
         store = self.app.connections.store
-        held = [each for kind in _LOCKS for each in store.held_below(f"{kind}:")] if isinstance(store, Listing) else []
+        if not isinstance(store, Listing):
+            raise ExpectationError(f"{type(store).__name__} cannot list its keys, so nothing is known of locks there")
+        held = [each for kind in _LOCKS for each in store.held_below(f"{kind}:")]
         if held:
             lines = [f"      {each.key}{self._owner(each.value)}" for each in held]
             self.fail(
@@ -197,6 +200,8 @@ class OutcomeAssertions(Looking):
         :raises ExpectationError: for a word that means no event.
         """
         __tracebackhide__ = True
+        if not (expected or strict):
+            raise ExpectationError('name the events: assert_events("pushed", "processed")')
         wanted = words_of(expected)
         got = [word for each in self.recorder.timeline if (word := word_of(type(each.event)))]
         rest = iter(got)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from qcore.closures import Closure
 from qcore.jobs import Job
+from qtest.expecting import ExpectationError
 from qtest.looking import Looking
 from qtest.matching import Difference, Expectation, Terms, Text, in_seconds
 from qtest.recorder import Fate
@@ -47,7 +48,10 @@ class PushAssertions(Looking):
         ``queue``, ``connection``, ``delay``, ``at`` and ``exact``.
         """
         __tracebackhide__ = True
-        return self.look(Expectation(job, Terms.given(where=callback or where, **terms)), as_times(times))
+        if callback is not None and where is not None:
+            raise ExpectationError("callback and where= are the same thing: give one of them")
+        where = where if callback is None else callback
+        return self.look(Expectation(job, Terms.given(where=where, **terms)), as_times(times))
 
     def assert_pushed_once(self, job: Wanted, callback: Callable[[Any], object] | None = None, **terms: Any) -> Pushed:
         """Assert that exactly one push matches, and give it."""
@@ -74,40 +78,53 @@ class PushAssertions(Looking):
         __tracebackhide__ = True
         self.assert_count(0)
 
-    def assert_count(self, times: int | Times, *, queue: object = None) -> list[Pushed]:
-        """Assert how much was pushed, to one queue if given."""
+    def assert_count(self, times: int | Times, **terms: Any) -> list[Pushed]:
+        """Assert how much was pushed, or how much of it to one ``queue``, with one ``delay``, and so on."""
         __tracebackhide__ = True
-        wanted = as_times(times)
-        found = [each for each in self.recorder.pushes if queue is None or getattr(queue, "value", queue) == each.queue]
+        wanted, expected = as_times(times), Expectation(Job, Terms.given(**terms))
+        self.refuse_what_cannot_match(expected)
+        found, _ = self.parted(expected, fate_difference)
         if not wanted.holds(len(found)):
             count = "1 push" if len(found) == 1 else f"{len(found)} pushes"
-            expected = "none" if wanted == (0, 0) else wanted
-            where = "" if queue is None else f" to the queue {getattr(queue, 'value', queue)}"
-            self.fail([f"{count}{where}, expected {expected}", *self.reporter.table(), *self.reporter.last_events()])
+            where = "".join(f" {each}" for each in self.reporter.terms(expected))
+            often = "none" if wanted == (0, 0) else wanted
+            self.fail([f"{count}{where}, expected {often}", *self.reporter.table(), *self.reporter.last_events()])
         return found
 
     def assert_pushed_exactly(self, *jobs: Wanted) -> None:
         """Assert that these jobs were pushed, in any order, and nothing else."""
         __tracebackhide__ = True
-        left = self.recorder.pushes
-        for expected in sorted(map(Expectation, jobs), key=_vagueness):
-            self.refuse_what_cannot_match(expected)
-            found, misses = self.parted(expected, fate_difference)
-            match = next((each for each in found if each in left), None)
-            if match is None:
-                left_misses = [miss for miss in misses if miss.pushed in left]
-                self.fail(self.reporter.nothing_matched(expected, left_misses))
-            left.remove(match)
-        if left:
+        taken: dict[int, int] = {}
+        expected, fitting = [Expectation(each) for each in jobs], []
+        for each in expected:
+            self.refuse_what_cannot_match(each)
+            fitting.append([pushed.number for pushed in self.parted(each, fate_difference)[0]])
+        for at, each in enumerate(expected):
+            if not _placed(at, fitting, taken, set()):
+                self._missing(each, fitting[at], taken)
+        if left := [each for each in self.recorder.pushes if each.number not in taken]:
             lines = ["pushed beside what was expected  " + ", ".join(f"#{each.number}" for each in left)]
             self.fail([*lines, *self.reporter.table(), *self.reporter.last_events()])
+
+    def _missing(self, expected: Expectation, fitting: list[int], taken: dict[int, int]) -> NoReturn:
+        __tracebackhide__ = True
+        misses = [miss for miss in self.parted(expected, fate_difference)[1] if miss.pushed.number not in taken]
+        head, *lines = self.reporter.nothing_matched(expected, misses)
+        if fitting:
+            numbers = ", ".join(f"#{number}" for number in fitting)
+            lines.insert(0, f"  but {numbers}, where another one was expected as well")
+        self.fail([head, *lines])
 
     def assert_pushed_in_order(self, *jobs: Wanted, strict: bool = False) -> list[Pushed]:
         """Assert that these jobs were pushed one after the other; with ``strict`` nothing in between."""
         __tracebackhide__ = True
+        if not jobs:
+            raise ExpectationError("name the jobs whose order it is: assert_pushed_in_order(First, Second)")
         pushes, found = self.recorder.pushes, list[int]()
-        for expected in map(Expectation, jobs):
+        wanted = [Expectation(each) for each in jobs]
+        for expected in wanted:
             self.refuse_what_cannot_match(expected)
+        for expected in wanted:
             matching = self.parted(expected, fate_difference)[0]
             start = found[-1] + 1 if found else 0
             at = next((index for index in range(start, len(pushes)) if pushes[index] in matching), None)
@@ -133,19 +150,24 @@ class PushAssertions(Looking):
         by: float | timedelta | None = None,
         until: float | datetime | None = None,
         times: int | Times | None = None,
+        **terms: Any,
     ) -> list[Pushed]:
         """Assert that a push is delayed: at all, ``by`` so much, or ``until`` an instant."""
         __tracebackhide__ = True
+        if {"delay", "at"} & terms.keys():
+            raise ExpectationError("what assert_delayed() is about is said by= and until=")
         return self.look(
-            Expectation(job, Terms(delay=by, at=until)),
+            Expectation(job, Terms.given(delay=by, at=until, **terms)),
             as_times(times),
             _not_delayed if by is None and until is None else fate_difference,
         )
 
-    def assert_immediate(self, job: Wanted, *, times: int | Times | None = None) -> list[Pushed]:
+    def assert_immediate(self, job: Wanted, *, times: int | Times | None = None, **terms: Any) -> list[Pushed]:
         """Assert that a push is due at once."""
         __tracebackhide__ = True
-        return self.assert_pushed(job, delay=0, times=times)
+        if {"delay", "at"} & terms.keys():
+            raise ExpectationError("what assert_immediate() is about needs neither delay= nor at=")
+        return self.assert_pushed(job, delay=0, times=times, **terms)
 
     # Functions without @job.
 
@@ -156,10 +178,10 @@ class PushAssertions(Looking):
         __tracebackhide__ = True
         return self.assert_pushed(Closure, callback, times=times, **terms)
 
-    def assert_closure_not_pushed(self, callback: Callable[[Any], object] | None = None) -> None:
+    def assert_closure_not_pushed(self, callback: Callable[[Any], object] | None = None, **terms: Any) -> None:
         """Assert that no function was pushed as it is."""
         __tracebackhide__ = True
-        self.assert_not_pushed(Closure, callback)
+        self.assert_not_pushed(Closure, callback, **terms)
 
     # Other ways than to push it now.
 
@@ -194,7 +216,7 @@ class PushAssertions(Looking):
         __tracebackhide__ = True
         fates = _REASONS.get(reason)
         if fates is None:
-            raise ValueError(f'reason is "unique" or "rollback", got {reason!r}')
+            raise ExpectationError(f'reason is "unique" or "rollback", got {reason!r}')
         return self.look(Expectation(job, Terms.given(**terms)), as_times(times), lambda each: _not(each, *fates))
 
 
@@ -205,9 +227,15 @@ _REASONS = {
 }
 
 
-def _vagueness(expected: Expectation) -> int:
-    """Let what is said exactly choose first."""
-    return 0 if expected.named.is_instance else 1 if expected.named.fields else 2
+def _placed(at: int, fitting: list[list[int]], taken: dict[int, int], asked: set[int]) -> bool:
+    """Give an expected job a push that fits, if need be one that another gives up for one that fits it as well."""
+    for number in fitting[at]:
+        if number not in asked:
+            asked.add(number)
+            if number not in taken or _placed(taken[number], fitting, taken, asked):
+                taken[number] = at
+                return True
+    return False
 
 
 def _not_delayed(pushed: Pushed) -> list[Difference]:

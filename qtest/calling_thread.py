@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import sys
 import threading
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from qcore.async_loop import AsyncLoop
-from qcore.errors import TimeLimitReached
 from qcore.function_job import FunctionCall
 from qcore.user_code import UserCode
-from qtest.virtual_sleep import clock_of_job
+from qtest.borrowed_loop import BorrowedLoop, can_be_borrowed
+from qtest.loops import elsewhere, unsniffed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -26,24 +25,42 @@ if TYPE_CHECKING:
 
     from qcore.runner import Runner
     from qcore.time_limit import TimeLimit
+    from qtest.clock import FrozenClock
 
 
 class Aside:
     """The loop of the test that a worker runs beside; shared by all workers of a fake."""
 
-    loop: asyncio.AbstractEventLoop | None = None
+    def __init__(self, clock: FrozenClock) -> None:
+        """Take the clock of the jobs."""
+        self._clock = clock
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The loop on whose thread plain jobs run; None when no loop of asyncio is running."""
+        self.borrowed: BorrowedLoop | None = None
+        """The same for async jobs; None: they run on a loop of their own."""
+        self._kept: BorrowedLoop | None = None
 
     async def run(self, function: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the function gives
         """Call a function that runs jobs, in a thread."""
         try:
-            self.loop = asyncio.get_running_loop()
+            loop = asyncio.get_running_loop()
         except RuntimeError:
-            return function()  # a loop of another kind: nothing of asyncio runs here
+            with elsewhere():
+                return function()  # a loop of another kind: nothing of asyncio runs here
+        with self._beside(loop), unsniffed():
+            return await asyncio.to_thread(function)
+
+    @contextmanager
+    def _beside(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        kept = self._kept
+        if can_be_borrowed(loop) and (kept is None or kept.loop is not loop):
+            kept = self._kept = BorrowedLoop(loop, self._clock)
+        self.loop, self.borrowed = loop, kept if can_be_borrowed(loop) else None
         try:
-            with _virtual_sleeps():
-                return await asyncio.to_thread(function)
+            with self.borrowed.borrowed() if self.borrowed is not None else nullcontext():
+                yield
         finally:
-            self.loop = None
+            self.loop = self.borrowed = None
 
     def equip(self, runner: Runner, limit: TimeLimit) -> None:
         """Let a runner run jobs where the test is."""
@@ -80,59 +97,10 @@ class _Loop(AsyncLoop):
         self._aside = aside
 
     def run(self, awaitable: Awaitable[object], seconds: float | None, context: Context | None = None) -> object:
-        loop = self._aside.loop
-        if loop is None or _runs_here():
+        borrowed = self._aside.borrowed
+        if borrowed is None or _runs_here():
             return super().run(awaitable, seconds, context)
-        ended: Future[object] = Future()
-        begun: list[asyncio.Task[object]] = []
-
-        async def wait() -> object:
-            return await awaitable
-
-        def begin() -> None:
-            job = loop.create_task(wait(), context=context)
-            begun.append(job)
-            job.add_done_callback(lambda _: _hand_over(job, ended))
-
-        loop.call_soon_threadsafe(begin)
-        try:
-            return ended.result(seconds or None)
-        except TimeoutError:
-            if ended.done():
-                raise  # the job's own
-            loop.call_soon_threadsafe(begun[0].cancel)
-            raise TimeLimitReached from None
-
-
-def _hand_over(job: asyncio.Task[object], ended: Future[object]) -> None:
-    if job.cancelled():
-        ended.set_exception(asyncio.CancelledError())
-    elif (error := job.exception()) is not None:
-        ended.set_exception(error)
-    else:
-        ended.set_result(job.result())
-
-
-@contextmanager
-def _virtual_sleeps() -> Iterator[None]:
-    """Let ``asyncio.sleep`` take virtual time in jobs: the loop of the test runs on real time."""
-    real = asyncio.sleep  # noqa: TID251 - here it is replaced
-
-    async def sleep(delay: float, result: Any = None) -> Any:  # noqa: ANN401 - as the one it stands for
-        clock = clock_of_job()
-        if clock is None:
-            return await real(delay, result)
-        clock.sleep(delay)
-        return await real(0, result)
-
-    held = [module for module in list(sys.modules.values()) if getattr(module, "__dict__", {}).get("sleep") is real]
-    for module in held:
-        module.__dict__["sleep"] = sleep
-    try:
-        yield
-    finally:
-        for module in held:
-            module.__dict__["sleep"] = real
+        return borrowed.run(awaitable, seconds, context)
 
 
 _here = threading.local()

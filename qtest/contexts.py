@@ -3,24 +3,67 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
+from qcore.jobs import Job
 from qtest.assertions_outcomes import error_differences
 from qtest.looking import Looking
 from qtest.matching import Expectation, Terms
-from qtest.report import Miss
+from qtest.report import Miss, fate_difference
 from qtest.times import as_times
 from qtest.transaction import FakeTransaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from types import TracebackType
 
-    from qcore.jobs import Job
     from qtest.expecting import Wanted
     from qtest.recorder import Pushed
     from qtest.times import Times
 
     Expected = type[BaseException] | BaseException | None
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Block(Generic[T]):
+    """A block that expects something, once it is entered: the call alone looks at nothing."""
+
+    def __init__(self, name: str, inside: AbstractContextManager[T]) -> None:
+        """Take what happens inside of it."""
+        self.name = name
+        self.is_entered = False
+        self._inside = inside
+
+    def __enter__(self) -> T:
+        """Begin."""
+        self.is_entered = True
+        return self._inside.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Look at what happened."""
+        __tracebackhide__ = True
+        return self._inside.__exit__(kind, error, traceback)
+
+
+def block(function: Callable[P, Iterator[T]]) -> Callable[P, Block[T]]:
+    """Make a method of ``Contexts`` a context, and remember its calls: one without ``with`` would always pass."""
+    make: Any = contextmanager(function)
+
+    @wraps(function)
+    def called(*given: P.args, **named: P.kwargs) -> Block[T]:
+        made = Block(function.__name__, make(*given, **named))
+        contexts: Any = given[0]
+        contexts.recorder.blocks.append(made)
+        return made
+
+    return called
 
 
 class Failure:
@@ -34,7 +77,7 @@ class Failure:
 class Contexts(Looking):
     """Blocks that expect something."""
 
-    @contextmanager
+    @block
     def pushes(self, job: Wanted, *, times: int | Times | None = None, **terms: Any) -> Iterator[list[Pushed]]:
         """Assert that a push inside of the block matches; the list that is given holds them when it is over."""
         __tracebackhide__ = True
@@ -45,17 +88,25 @@ class Contexts(Looking):
         yield found
         found += self.look(expected, wanted, since=since)
 
-    @contextmanager
-    def no_pushes(self) -> Iterator[None]:
-        """Assert that nothing is pushed inside of the block."""
+    @block
+    def no_pushes(self, job: Wanted = Job, **terms: Any) -> Iterator[None]:
+        """Assert that nothing is pushed inside of the block, or nothing that matches."""
         __tracebackhide__ = True
-        before = self.recorder.pushes
+        expected = Expectation(job, Terms.given(**terms))
+        self.refuse_what_cannot_match(expected)
+        before = {each.number for each in self.recorder.pushes}
         yield
-        pushed = [each for each in self.recorder.pushes if each not in before]
+        pushed = [each for each in self.parted(expected, fate_difference)[0] if each.number not in before]
         if pushed:
-            self.fail(["expected no pushes in this block", *self.reporter.table(pushed)])
+            lines = self.reporter.headline("expected no pushes in this block", expected)
+            self.fail(
+                [
+                    *(lines if expected.wanted is not Job else [lines[0].removesuffix("  Job")]),
+                    *self.reporter.table(pushed),
+                ]
+            )
 
-    @contextmanager
+    @block
     def job_fails(
         self, error: type[BaseException] | BaseException | None = None, *, match: str | None = None
     ) -> Iterator[Failure]:
@@ -94,13 +145,13 @@ class Contexts(Looking):
             lines += self.reporter.miss(miss)
         self.fail([*lines, *self.reporter.table(), *self.reporter.last_events()])
 
-    @contextmanager
+    @block
     def transaction(self, *, commit: bool = True) -> Iterator[None]:
         """Hold what is dispatched ``after_commit`` inside of the block; at its end it is pushed, or rolled back.
 
         A block that raises is rolled back. What waits for a session of its own waits for that.
         """
-        opened, open_now = FakeTransaction(), self.app.open_transactions.opened
+        opened, open_now = FakeTransaction(), self.app.opened
         open_now.append(opened)
         try:
             yield

@@ -19,7 +19,7 @@ from qtest.contract_fencing import FencingContract
 from qtest.contract_inspection import InspectionContract
 from qtest.contract_locks import LocksContract
 from qtest.contract_moves import MovesContract
-from qtest.contract_pipelined import PipelinedContract
+from qtest.contract_names import NamesContract
 from qtest.contract_time import TimeContract
 from qtest.contract_waiting import WaitingContract
 
@@ -28,12 +28,12 @@ __all__ = ["DriverContract", "Features", "needs"]
 
 class DriverContract(
     MovesContract,
+    NamesContract,
     FencingContract,
     EffectsContract,
     LocksContract,
     TimeContract,
     WaitingContract,
     InspectionContract,
-    PipelinedContract,
 ):
     """Tests of every promise a driver makes. See ``ContractBase`` for what a subclass says."""

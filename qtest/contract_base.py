@@ -57,11 +57,14 @@ class Features:
     """It offers ``Pipelined``."""
 
 
-def needs(*features: str) -> Callable[[Test], Test]:
-    """Run the test only for drivers that claim these features."""
+def needs(*features: str, **for_value: str) -> Callable[[Test], Test]:
+    """Run the test only for drivers that claim these features.
+
+    ``call="extend"`` means the feature ``extend``, for the case in which the parameter ``call`` has just that value.
+    """
 
     def mark(test: Test) -> Test:
-        test.needs = features  # type: ignore[attr-defined]
+        test.needs, test.needs_for_value = features, for_value  # type: ignore[attr-defined]
         return test
 
     return mark
@@ -92,7 +95,11 @@ class ContractBase:
 
     @pytest.fixture(autouse=True)
     def _claimed(self, request: pytest.FixtureRequest) -> None:
-        missing = [name for name in getattr(request.function, "needs", ()) if not getattr(self.features, name)]
+        needed = list(getattr(request.function, "needs", ()))
+        given = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+        for_value = getattr(request.function, "needs_for_value", {})
+        needed += [value for name, value in for_value.items() if given.get(name) == value]
+        missing = [name for name in needed if not getattr(self.features, name)]
         if missing:
             pytest.skip(f"the driver does not claim {', '.join(missing)}")
 

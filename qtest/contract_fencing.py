@@ -64,7 +64,7 @@ class FencingContract(ContractBase):
         assert driver.delete(reservation, only_last=True) is Settled.DONE
         assert driver.reserve(["default"]) is None
 
-    @needs("fencing", "virtual_clock", "inspect")
+    @needs("fencing", "virtual_clock", "inspect", call="extend")
     @pytest.mark.parametrize("place", ["reserved", "ready", "delayed"])
     @pytest.mark.parametrize("call", ["release", "fail", "extend"])
     def test_an_old_token_can_neither_release_nor_fail_nor_extend(
@@ -81,7 +81,7 @@ class FencingContract(ContractBase):
         if place == "reserved":
             assert driver.delete(new, only_last=True) is Settled.DONE
 
-    @needs("fencing", "inspect")
+    @needs("fencing", "inspect", call="extend")
     @pytest.mark.parametrize("call", ["release", "fail", "extend"])
     def test_a_reservation_that_was_given_back_rules_no_more(self, driver: Driver, call: str) -> None:
         """Whoever released a job cannot release, fail or extend it: the next worker may have begun."""
@@ -92,7 +92,7 @@ class FencingContract(ContractBase):
         assert self._refused(driver, reservation, call) is Settled.STALE
         assert before == _all(driver)
 
-    @needs("fencing", "inspect")
+    @needs("fencing", "inspect", call="extend")
     @pytest.mark.parametrize("call", ["success", "release", "fail", "extend"])
     def test_a_token_of_an_earlier_life_is_refused(self, driver: Driver, call: str) -> None:
         """After a failure and a retry of the same id even a success of the old run does not count."""
@@ -107,7 +107,7 @@ class FencingContract(ContractBase):
         assert self._refused(driver, old, call) is Settled.STALE
         assert driver.delete(new, only_last=True) is Settled.DONE
 
-    @needs("fencing", "inspect")
+    @needs("fencing", "inspect", call="extend")
     @pytest.mark.parametrize("call", ["success", "release", "fail", "extend"])
     def test_what_was_deleted_is_gone(self, driver: Driver, call: str) -> None:
         """Nothing can be done to it, and nothing comes of trying."""
@@ -123,8 +123,6 @@ class FencingContract(ContractBase):
         if call == "release":
             return driver.release(reservation, delay=7, count=False, verdict="stale")
         if call == "extend":
-            if not self.features.extend:
-                pytest.skip("the driver does not claim extend")
             assert isinstance(driver, Extendable)
             return driver.extend(reservation, 7)
         return driver.delete(reservation, effects=effects, only_last=call == "fail")

@@ -12,28 +12,29 @@ from qtest.servers import MariaServer, MissingServerError, PostgresServer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MODULES = {PostgresServer: ("psycopg", "postgres"), MariaServer: ("pymysql", "mysql")}
-"""What speaks to it, and the extra that brings that."""
+KINDS: dict[str, type[PostgresServer | MariaServer]] = {"postgres": PostgresServer, "mysql": MariaServer}
+"""By the extra that brings what speaks to it."""
+
+_MODULES = {"postgres": "psycopg", "mysql": "pymysql"}
 
 
-def opened(kind: type[PostgresServer | MariaServer]) -> Callable[[str], dict[str, Any]]:
+def opened(kind: str) -> Callable[[str], dict[str, Any]]:
     """Give what makes the settings of a connection; its tables are there, and nothing is in them."""
     return lambda name: {"driver": "database", "url": _emptied(kind, name)}
 
 
-def missing(kind: type[PostgresServer | MariaServer]) -> str:
+def missing(kind: str) -> str:
     """Say what has to be installed first; empty when nothing."""
-    module, extra = _MODULES[kind]
-    if not find_spec(module):
-        return f"pip install 'qcore-queue[{extra}]'"
+    if not find_spec(_MODULES[kind]):
+        return f"pip install 'qcore-queue[{kind}]'"
     try:
-        kind.path()
+        KINDS[kind].path()
     except MissingServerError as error:
         return str(error)
     return ""
 
 
-def _emptied(kind: type[PostgresServer | MariaServer], name: str) -> str:
+def _emptied(kind: str, name: str) -> str:
     database = _database(kind, name)
     database.empty()
     database.close()
@@ -41,12 +42,12 @@ def _emptied(kind: type[PostgresServer | MariaServer], name: str) -> str:
 
 
 @cache
-def _database(kind: type[PostgresServer | MariaServer], name: str) -> Database:  # noqa: ARG001 - each has its own
+def _database(kind: str, name: str) -> Database:  # noqa: ARG001 - each has its own
     database = Database(_server(kind).fresh())
     database.create_all()
     return database
 
 
 @cache
-def _server(kind: type[PostgresServer | MariaServer]) -> PostgresServer | MariaServer:
-    return kind().start()  # ended with the process
+def _server(kind: str) -> PostgresServer | MariaServer:
+    return KINDS[kind]().start()  # ended with the process

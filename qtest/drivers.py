@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path  # noqa: TC003 - the same
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from qcore.app import App
+from qcore.config import Config
 from qcore.errors import ConfigError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -72,28 +75,20 @@ def _no_redis() -> str:
     return ""
 
 
-def _postgres(_: Callable[[], Path]) -> Settings:
-    from qtest import database_places as places
+def _on_server(kind: str) -> Place:
+    """Give the place of a database on a server; ``kind`` is the extra that it needs."""
 
-    return places.opened(places.PostgresServer)
+    def opened(_: Callable[[], Path]) -> Settings:
+        from qtest import database_places
 
+        return database_places.opened(kind)
 
-def _no_postgres() -> str:
-    from qtest import database_places as places
+    def missing() -> str:
+        from qtest import database_places
 
-    return places.missing(places.PostgresServer)
+        return database_places.missing(kind)
 
-
-def _mysql(_: Callable[[], Path]) -> Settings:
-    from qtest import database_places as places
-
-    return places.opened(places.MariaServer)
-
-
-def _no_mysql() -> str:
-    from qtest import database_places as places
-
-    return places.missing(places.MariaServer)
+    return Place(opened, missing)
 
 
 PLACES: dict[str, Place] = {
@@ -101,9 +96,26 @@ PLACES: dict[str, Place] = {
     "sqlite": Place(_sqlite),
     "fakeredis": Place(_fakeredis, _no_fakeredis),
     "redis": Place(_redis, _no_redis),
-    "postgres": Place(_postgres, _no_postgres),
-    "mysql": Place(_mysql, _no_mysql),
+    "postgres": _on_server("postgres"),
+    "mysql": _on_server("mysql"),
 }
+
+
+_SHARED_WITH_NOBODY = ("memory", "sync", "null")
+
+
+def app_in_memory() -> App:
+    """Build the App of the project for a test that names none: what it lets through must not reach a real queue.
+
+    Connections that other processes read are in memory; those that run or discard what they are given stay.
+
+    :raises ConfigError: when the project's configuration is wrong.
+    """
+    config = Config.load()
+    outside = {name: its for name, its in config.connections.items() if its["driver"] not in _SHARED_WITH_NOBODY}
+    moved = placed("memory", outside, Path)
+    failed = config.failed if config.failed == "null" else "default"
+    return App(replace(config, connections={**config.connections, **moved}, failed=failed, store="default"))
 
 
 class MissingDriverError(UnsupportedError):

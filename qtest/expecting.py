@@ -14,7 +14,7 @@ from qcore.job_state import state_of
 from qcore.jobs import Job, Prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import CodeType
 
 Wanted = object
@@ -86,28 +86,47 @@ def _registered(name: str) -> Named:
         try:
             return Named(HandlerCall, {"handler": call_of(name, None).handler})
         except QcoreError:
-            raise ExpectationError(f"{error}{_near(name)}") from None
+            short = {full.rpartition(".")[2].rpartition(":")[2] for full in registry.names()}
+            hint = "" if "did you mean" in str(error) else did_you_mean(name, short)
+            raise ExpectationError(f"{error}{hint}") from None
 
 
-def _near(name: str) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Offer the names that are most like one that does not exist; empty when none is."""
     import difflib  # only a failing look-up needs it
 
-    short = {full.rpartition(".")[2].rpartition(":")[2] for full in registry.names()}
-    close = difflib.get_close_matches(name, short, n=3)
+    close = difflib.get_close_matches(name, known, n=3)
     return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 def _hinted(wanted: Any) -> str:  # noqa: ANN401 - the user's mistake
     if inspect.iscoroutine(wanted):
-        name = wanted.cr_code.co_name
-        wanted.close()  # nobody will await it, and nobody needs to hear that
-        return f"a coroutine: {name}() was called; name the job itself, {name}, or one call of it, {name}.job(...)"
+        name = closed(wanted).rpartition("<locals>.")[2]
+        owner, _, _ = name.rpartition(".")
+        instead = f"{owner}(...)" if owner else f"{name}, or one call of it, {name}.job(...)"
+        return f"a coroutine: {name}() was called; name the job itself: {instead}"
     shown = f"{wanted!r:.80}"
     if inspect.isfunction(wanted):
         return f"{shown}: put @job over the function, or say assert_closure_pushed() for a closure"
     if isinstance(wanted, type):
         return f"{shown}: it does not derive from qcore.Job"
-    return f"{shown}: what dispatch() gives is an id; name the job" if wanted is None else shown
+    if wanted is None:
+        return f"{shown}: what dispatch() and handle() give is not the job; name the job"
+    return shown
+
+
+def no_job(given: object, said: str) -> ExpectationError:
+    """Make the error for something that is to be run and is no job: says what to write instead."""
+    is_class = isinstance(given, type) and issubclass(given, Job)
+    hint = f"{given!r:.80}: make an instance" if is_class else _hinted(given)
+    return ExpectationError(f"{said} takes a job, such as MyJob(7) or my_function.job(7), got {hint}")
+
+
+def closed(coroutine: Any) -> str:  # noqa: ANN401 - it was made by mistake
+    """Close a coroutine and give its name: nobody will await it, and nobody needs to hear that."""
+    coroutine.close()
+    name: str = coroutine.cr_code.co_qualname
+    return name
 
 
 def fields_of(job: Job) -> dict[str, object]:
@@ -130,7 +149,8 @@ def refuse_unknown_fields(job_class: type[Job], fields: dict[str, object]) -> No
     unknown = sorted(set(fields) - known) if known is not None else []
     if unknown:
         there_are = f"it has {', '.join(sorted(known or ()))}" if known else "it has none"
-        raise ExpectationError(f"{job_class.__qualname__} has no field {', '.join(unknown)}; {there_are}")
+        hint = did_you_mean(unknown[0], known or ())
+        raise ExpectationError(f"{job_class.__qualname__} has no field {', '.join(unknown)}{hint}; {there_are}")
 
 
 def fields_known(job_class: type[Job]) -> set[str] | None:

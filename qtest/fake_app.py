@@ -3,74 +3,107 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from qcore import current
 from qcore.app import App
 from qcore.chains import PendingChain
 from qcore.closures import as_job
+from qcore.function_job import FunctionJob
 from qcore.jobs import Job, Prepared
 from qcore.options import UNSET, JobOptions
 from qcore.pending_batch import PendingBatch
+from qcore.sealing import Keys
 from qcore.transactions import Transactions
 from qtest.matching import Expectation
+from qtest.payload_checks import CheckingJobCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from qcore.clock import Clock
     from qcore.closures import Dispatchable
     from qcore.config import Config
     from qcore.dispatched_batch import Batch
+    from qcore.dispatcher import Dispatcher
     from qcore.driver import Driver
     from qcore.runner import RunDefaults, Runner
     from qcore.time_limit import TimeLimit
     from qcore.transactions import Transaction
-    from qtest.clock import FrozenClock
-    from qtest.expecting import Wanted
+    from qtest.expecting import Named, Wanted
 
 
 class FakeApp(App):
     """Stands for another App while a test runs."""
 
+    takes_all = True  # nobody would look for a job in another App
+
     def __init__(
-        self, real: App, config: Config, clock: FrozenClock, *, fake: Sequence[Wanted], passthrough: Sequence[Wanted]
+        self,
+        real: App,
+        config: Config,
+        clock: Clock,
+        *,
+        fake: Sequence[Wanted],
+        passthrough: Sequence[Wanted],
+        payload_checks: bool = True,
     ) -> None:
         """Take over the set-up of ``real``; with ``fake`` only those are held, and none of ``passthrough``."""
         super().__init__(config, clock=clock, drivers=real.drivers)
+        if payload_checks:
+            self.job_codec = CheckingJobCodec(self.codec, Keys.made_of(config.keys), self.provider)
         self.real = real
         self.ways: list[tuple[Job, str]] = []
         """Jobs that are being dispatched in another way than to a queue; the recorder looks here."""
         self._fake = [Expectation(each) for each in fake]
         self._passthrough = [Expectation(each) for each in passthrough]
         self._is_selective = bool(self._fake or self._passthrough)
-        self.open_transactions = self._transactions = _OpenTransactions()
+        self.opened: list[Transaction] = []
+        """The transactions that the test has opened; the last one is in force."""
+        self.find_transactions_with(_OpenTransactions(self.opened))
+        self._found_by: Transactions | None = None
         real.equip(self)
 
     def stands_for(self, app: App) -> bool:
         """Tell whether jobs of ``app`` dispatch to this one: those of the real one do, too."""
         return app is self or app is self.real
 
-    def may_hold(self, job_class: type[Job]) -> bool:
-        """Tell whether jobs of a class, or of a subclass, can be held here."""
-        if any(issubclass(job_class, each.named.job_class) and not each.named.fields for each in self._passthrough):
+    def lets_through(self, app: Dispatcher) -> bool:
+        """Tell whether some of what is dispatched goes to ``app``."""
+        return app is self.real and self._is_selective
+
+    def may_hold(self, named: Named) -> bool:
+        """Tell whether a job that a test means can be held here."""
+        if any(_covers(each.named, named) for each in self._passthrough):
             return False
-        return not self._fake or any(
-            issubclass(job_class, each.named.job_class) or issubclass(each.named.job_class, job_class)
-            for each in self._fake
-        )
+        return not self._fake or any(_overlap(each.named, named) for each in self._fake)
 
     def _holds(self, item: Any) -> bool:  # noqa: ANN401 - whatever can be dispatched, or a group of it
-        """Tell whether something is held; a chain or a batch is when one of its jobs is."""
-        if item is None:
-            return True  # nobody can know yet, and what is to be held must not get away
+        """Tell whether something is held; a chain or a batch is when one of its jobs is, or one of its callbacks."""
         if isinstance(item, PendingChain | PendingBatch):
-            item = item.items
-        if item is None or (isinstance(item, list | tuple) and not isinstance(item, Job)):
-            return item is None or any(map(self._holds, item))
-        bare = item.job if isinstance(item, Prepared) else item
+            # Those of an iterator nobody can know yet, and what is to be held must not get away.
+            return item.items is None or any(map(self._holds, (*item.items, *item.callbacks)))
+        if isinstance(item, FunctionJob):
+            item = item.job_class({})  # a callback, whose arguments are what has happened
+        given = as_job(item)
+        bare = given.job if isinstance(given, Prepared) else given
         if any(each.fits(bare) for each in self._passthrough):
             return False
         return not self._fake or any(each.fits(bare) for each in self._fake)
+
+    def take_over(self) -> None:
+        """Let what goes through to the real App wait for the transactions of the test, too."""
+        if self._is_selective:
+            found_by = _OpenTransactions(self.opened)
+            self._found_by = self.real.find_transactions_with(found_by)
+            found_by.sources = self._found_by.sources
+
+    def give_back(self) -> None:
+        """Undo ``take_over``."""
+        if self._found_by is not None:
+            self.real.find_transactions_with(self._found_by)
+            self._found_by = None
 
     @contextmanager
     def _letting(self) -> Iterator[App]:
@@ -94,15 +127,22 @@ class FakeApp(App):
         if not self._is_selective:
             return super().bulk(jobs, **options)
         given = [as_job(each) for each in jobs]
-        held = [each for each in given if self._holds(each)]
-        ids = super().bulk(held, **options)
-        with self._letting() as real:
-            return ids + real.bulk([each for each in given if each not in held], **options)
+        for each in given:
+            # All of them before the first is pushed: an error leaves nothing behind on either side.
+            self.job_codec.data_of(each.job if isinstance(each, Prepared) else each)
+        ids: list[str] = []
+        for is_held, some in groupby(given, self._holds):
+            if is_held:
+                ids += super().bulk(some, **options)
+            else:
+                with self._letting() as real:
+                    ids += real.bulk(some, **options)
+        return ids
 
     @contextmanager
-    def taking(self, items: object) -> Iterator[Any]:
-        """Give who dispatches a chain or a batch of these."""
-        if self._is_selective and not self._holds(items):
+    def taking(self, pending: object) -> Iterator[Any]:
+        """Give who dispatches a chain or a batch."""
+        if self._is_selective and not self._holds(pending):
             with self._letting() as real:
                 yield real
         else:
@@ -143,7 +183,9 @@ class FakeApp(App):
     def find_batch(self, batch_id: str, *, connection: str | None = None) -> Batch | None:
         """Look a batch up, also among those that were let through."""
         found = super().find_batch(batch_id, connection=connection)
-        return self.real.find_batch(batch_id) if found is None and self._is_selective else found
+        if found is None and self._is_selective:
+            return self.real.find_batch(batch_id, connection=connection)
+        return found
 
     def runner_for(self, name: str, driver: Driver, defaults: RunDefaults, limit: TimeLimit) -> Runner:
         """Make a runner for a driver of the test's own; nothing is kept of jobs that fail."""
@@ -153,9 +195,25 @@ class FakeApp(App):
 class _OpenTransactions(Transactions):
     """Transactions, before all others those that a test has opened."""
 
-    def __init__(self) -> None:
+    def __init__(self, opened: list[Transaction]) -> None:
+        """Take those of the test."""
         super().__init__()
-        self.opened: list[Transaction] = []
+        self._opened = opened
 
     def in_force(self) -> Transaction | None:
-        return self.opened[-1] if self.opened else super().in_force()
+        return self._opened[-1] if self._opened else super().in_force()
+
+
+def _covers(one: Named, other: Named) -> bool:
+    """Tell whether every job that ``other`` means is meant by ``one``, as far as names and fields tell."""
+    if not issubclass(other.job_class, one.job_class) or (one.is_instance and not other.is_instance):
+        return False
+    return not any(name not in other.fields or not (value == other.fields[name]) for name, value in one.fields.items())  # noqa: SIM201
+
+
+def _overlap(one: Named, other: Named) -> bool:
+    """Tell whether a job can be meant by both."""
+    if not (issubclass(one.job_class, other.job_class) or issubclass(other.job_class, one.job_class)):
+        return False
+    both = one.fields.keys() & other.fields.keys()
+    return all(one.fields[name] == other.fields[name] or other.fields[name] == one.fields[name] for name in both)

@@ -9,16 +9,21 @@ from qcore import current
 from qcore import delivery as deliveries
 from qcore.delivery import Delivery, Tools
 from qcore.driver import Payload, Reservation
-from qcore.errors import QcoreError
 from qcore.jobs import Job
+from qcore.payload import CALL, read
 from qcore.queue import new_id
 from qtest.assertions_outcomes import error_differences
+from qtest.expecting import no_job
 from qtest.matching import in_seconds, seconds_equal
 from qtest.queue_fake import QueueFake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
+
+    from qcore.dispatched_batch import Batch
+    from qcore.payload import Body
+    from qcore.pending_batch import PendingBatch
 
 J = TypeVar("J", bound=Job)
 
@@ -86,7 +91,7 @@ class Interactions(Generic[J]):
 
 
 @contextmanager
-def interactions(job: J, attempts: int = 1) -> Iterator[Interactions[J]]:
+def interactions(job: J, attempts: int = 1, *, batch: PendingBatch | None = None) -> Iterator[Interactions[J]]:
     """Let a job believe that a worker runs it, as its attempt of that number, while the test calls its methods.
 
     ::
@@ -96,19 +101,29 @@ def interactions(job: J, attempts: int = 1) -> Iterator[Interactions[J]]:
             it.assert_released(delay=30)
 
     Nothing else happens: no payload, no middleware; ``QueueFake.perform`` has all of it. What the job dispatches lands
-    in the fake that is active, or in one that lasts as long as the block.
+    in the fake that is active, or in one that lasts as long as the block. A ``batch`` is dispatched there first, and
+    ``job.batch()`` gives it: what the job adds to it, and whether it cancels it, can be seen.
 
     :raises QcoreError: for something that is no job.
     """
     given: Any = job
     if not isinstance(given, Job):
-        message = f"interactions() takes a job, such as MyJob(7) or my_function.job(7), got {given!r:.80}"
-        raise QcoreError(message)
+        raise no_job(given, "interactions()")
     with ExitStack() as stack:
         app = current.overridden() or stack.enter_context(QueueFake()).app
         reservation = Reservation(app.connections.queue(app.config.default), Payload(new_id(), b"{}"), attempts, 1)
         tools = Tools(app.clock, app.events, lambda: app.connections.store, app.limiters)
         delivery = Delivery(app.config.default, reservation, tools)
         delivery.job, delivery.has_begun = job, True
+        if batch is not None:
+            started = batch.dispatch()
+            delivery.body, delivery.connection = _member_of(started, job, delivery.id), started.connection
         stack.enter_context(deliveries.entered(delivery))
         yield Interactions(job, delivery)
+
+
+def _member_of(batch: Batch, job: Job, job_id: str) -> Body:
+    """Write down what makes a job a member of a batch."""
+    data = {"commandName": type(job).__job__.name, "command": {}}
+    name = job.display_name()
+    return read({"uuid": job_id, "displayName": name, "job": CALL, "data": data, "batchId": batch.id})

@@ -20,7 +20,13 @@ def unseen_failures(queue: QueueFake) -> str:
     lines = [f"{head}, and the test never looked at it", *queue.reporter.table(unseen, "left unlooked at")]
     lines += queue.reporter.last_events()
     lines.append(f"  say queue.assert_failed({names[0]}), queue.failed(), raises=False, or let a run raise it")
-    return "\n".join(lines)
+    return queue.reporter.writer.folded(lines)
+
+
+def unused_blocks(queue: QueueFake) -> str:
+    """Complain about contexts that were never entered, so that they have looked at nothing; empty without any."""
+    names = dict.fromkeys(each.name for each in queue.recorder.blocks if not each.is_entered)
+    return "\n".join(f"{name}() looks at what happens in its block: write `with queue.{name}(...):`" for name in names)
 
 
 def leftovers(queue: QueueFake) -> str:
@@ -30,7 +36,9 @@ def leftovers(queue: QueueFake) -> str:
         return ""
     verb = "waits" if len(left) == 1 else "wait"
     jobs = "1 job" if len(left) == 1 else f"{len(left)} jobs"
-    return "\n".join([f"{jobs} still {verb} at the end of the test", *queue.reporter.table(left, "left")])
+    return queue.reporter.writer.folded(
+        [f"{jobs} still {verb} at the end of the test", *queue.reporter.table(left, "left")]
+    )
 
 
 def _waits(queue: QueueFake, job_id: str) -> bool:

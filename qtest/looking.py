@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
-from qtest.expecting import ExpectationError, fields_known, fields_of, refuse_unknown_fields
-from qtest.matching import Difference, Expectation
+from qtest.expecting import ExpectationError, did_you_mean, fields_known, fields_of, refuse_unknown_fields
+from qtest.matching import Difference, Expectation, name_of
 from qtest.report import Miss, fate_difference, nearest
 
 if TYPE_CHECKING:
     from qtest.fake_app import FakeApp
+    from qtest.matching import Terms
     from qtest.recorder import Pushed, Recorder
     from qtest.report import Reporter
     from qtest.times import Times
@@ -70,16 +71,28 @@ class Looking:
                 found.append(each)
         return found, misses
 
+    def refuse_unknown_connection(self, terms: Terms) -> None:
+        """Complain about a connection that the App does not have.
+
+        :raises ExpectationError: lists those that it has.
+        """
+        name, known = name_of(terms.connection), self.app.config.connections
+        if isinstance(name, str) and name not in known:
+            raise ExpectationError(
+                f"there is no connection {name!r}{did_you_mean(name, known)}; there are {', '.join(sorted(known))}"
+            )
+
     def refuse_what_cannot_match(self, expected: Expectation, *, in_chain: bool = False) -> None:
         """Complain about an expectation that nothing could meet: a negative assertion would always pass.
 
         :raises ExpectationError: says what it is about.
         """
+        self.refuse_unknown_connection(expected.terms)
         job_class, fields, is_instance = expected.named
-        is_known = in_chain or self.app.may_hold(job_class)
-        if not (is_known or any(expected.is_kind(each.job) for each in self.recorder.dispatches)):
+        is_known = in_chain or self.app.may_hold(expected.named)
+        if not (is_known or any(expected.fits(each.job) for each in self.recorder.dispatches)):
             raise ExpectationError(
-                f"{job_class.__qualname__} is not held by this fake, so nothing is known of it: "
+                f"{self.reporter.writer.wanted(expected.wanted)} is not held by this fake, so nothing is known of it: "
                 "name it in fake=[...], or leave it out of passthrough=[...]"
             )
         if is_instance or not fields:
@@ -97,4 +110,4 @@ class Looking:
     def fail(self, lines: Iterable[str]) -> NoReturn:
         """Fail the test with that message."""
         __tracebackhide__ = True
-        raise AssertionError("\n".join(lines))
+        raise AssertionError(self.reporter.writer.folded(lines))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore.jobs import Job, Prepared
 from qcore.options import UNSET, JobOptions, seconds_until, timestamp
-from qtest.expecting import ExpectationError, Named, fields_of, named_by
+from qtest.expecting import ExpectationError, Named, closed, did_you_mean, fields_of, named_by
+from qtest.terms import ASYNC_CALLBACK, check_terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,10 +56,12 @@ class Terms(NamedTuple):
         unknown = sorted(set(terms) - set(cls._fields))
         if unknown:
             raise ExpectationError(
-                f"{', '.join(unknown)} is nothing that a push has; there are {', '.join(cls._fields)}, "
-                "and like(Job, field=...) for the fields of the job"
+                f"{', '.join(unknown)} is nothing that a push has{did_you_mean(unknown[0], cls._fields)}; there are "
+                f"{', '.join(cls._fields)}, and like(Job, field=...) for the fields of the job"
             )
-        return cls(**terms)  # type: ignore[arg-type] # checked where they are used
+        made = cls(**terms)  # type: ignore[arg-type] # checked right now
+        check_terms(made)
+        return made
 
     def over(self, options: JobOptions) -> Terms:
         """Add what was said of a job ``with_options``.
@@ -106,7 +109,7 @@ class Expectation:
         found = self.job_differences(pushed.job) if pushed.job is not None else []
         found += [*_different_terms(self.terms, pushed), *beyond]
         if not found and self.terms.where is not None:
-            found = _asked(self.terms.where, pushed.job)
+            found = asked(self.terms.where, pushed.job)
         return found
 
     def fits(self, job: Job | None) -> bool:
@@ -142,11 +145,11 @@ def _became(expected: object, got: object) -> str:
 
 def _different_terms(terms: Terms, pushed: Pushed) -> list[Difference]:
     found = []
-    if terms.queue is not None and not (_name(terms.queue) == pushed.queue):  # noqa: SIM201
+    if terms.queue is not None and not (name_of(terms.queue) == pushed.queue):  # noqa: SIM201
         note = f"routed to queue {pushed.queue}" if pushed.was_routed else ""
-        found.append(Difference("queue", _name(terms.queue), pushed.queue, note))
-    if terms.connection is not None and not (_name(terms.connection) == pushed.connection):  # noqa: SIM201
-        found.append(Difference("connection", _name(terms.connection), pushed.connection))
+        found.append(Difference("queue", name_of(terms.queue), pushed.queue, note))
+    if terms.connection is not None and not (name_of(terms.connection) == pushed.connection):  # noqa: SIM201
+        found.append(Difference("connection", name_of(terms.connection), pushed.connection))
     if terms.delay is not None:
         expected = _seconds(terms.delay, pushed.at)
         if not _same_time(expected, pushed.delay):
@@ -161,7 +164,8 @@ def _different_terms(terms: Terms, pushed: Pushed) -> list[Difference]:
     return found
 
 
-def _name(given: object) -> object:
+def name_of(given: object) -> object:
+    """Give the name that a member of an enum stands for; whatever else is given stays as it is."""
     value = getattr(given, "value", given)  # a member of an enum
     return value if isinstance(value, str) else given
 
@@ -201,11 +205,15 @@ def in_seconds(seconds: object) -> Text:
 _DATES = 1e9
 
 
-def _asked(where: Callable[[Any], object], job: Job | None) -> list[Difference]:
-    answer = where(job)
+def asked(where: Callable[[Any], object], given: object) -> list[Difference]:
+    """Ask a callback.
+
+    :raises ExpectationError: when it is async.
+    """
+    answer = where(given)
     if inspect.iscoroutine(answer):
-        answer.close()
-        raise ExpectationError("the callback is async, and nobody awaits it: write a plain function or a lambda")
+        closed(answer)
+        raise ExpectationError(ASYNC_CALLBACK)
     if answer:
         return []
     note = "it returned None: return True or False" if answer is None else ""

@@ -10,6 +10,7 @@ from qcore.errors import QcoreError
 from qcore.jobs import Job, Prepared
 from qcore.memory import Memory
 from qcore.options import UNSET
+from qtest.expecting import no_job
 
 if TYPE_CHECKING:
     from qcore.outcome import Outcome
@@ -24,8 +25,7 @@ def performed(app: FakeApp, stepper: Stepper, job: Job | Prepared, attempts: int
     """
     given: object = job
     if not isinstance(given, Job | Prepared):
-        message = f"perform() takes a job, such as MyJob(7) or my_function.job(7), got {given!r:.80}"
-        raise QcoreError(message)
+        raise no_job(given, "perform()")
     if type(attempts) is not int or attempts < 1:
         message = f"attempts counts from 1, got {attempts!r}"
         raise QcoreError(message)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from qcore.app import App
     from qtest.clock import FrozenClock
+    from qtest.queue_cli import QueueCli
     from qtest.queue_fake import QueueFake
     from qtest.work_once import QueueWorker
 
@@ -39,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("qtest_leftovers", "what jobs that still wait at the end do: fail, warn, ignore", default="ignore")
     parser.addini("qtest_freeze", "what freezes user code for queue_clock: freezegun, off", default="freezegun")
     parser.addini("qtest_failed_jobs", "what a failed job that was not looked at does: fail, ignore", default="fail")
+    parser.addini("qtest_payload_checks", "compare each job with what comes out of its payload: on, off", default="on")
     parser.addini("qtest_max_jobs", "after so many jobs a run is taken for one that does not end", default="1000")
 
 
@@ -67,10 +69,13 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 def _check_leaks(queue: QueueFake, item: pytest.Item) -> None:
     __tracebackhide__ = True
-    from qtest.leaks import leftovers, unseen_failures
+    from qtest.leaks import leftovers, unseen_failures, unused_blocks
 
-    if _chosen(item.config, "qtest_failed_jobs", ("fail", "ignore")) == "fail" and (unseen := unseen_failures(queue)):
-        pytest.fail(unseen, pytrace=False)
+    if unused := unused_blocks(queue):
+        pytest.fail(unused, pytrace=False)
+    unseen = [*queue.unseen_before, unseen_failures(queue)]
+    if _chosen(item.config, "qtest_failed_jobs", ("fail", "ignore")) == "fail" and any(unseen):
+        pytest.fail("\n".join(filter(None, unseen)), pytrace=False)
     said = _marked(item).get("leftovers") or _chosen(item.config, "qtest_leftovers", _LEFTOVERS)
     if said != "ignore" and (left := leftovers(queue)):
         if said == "fail":
@@ -82,14 +87,18 @@ def _check_leaks(queue: QueueFake, item: pytest.Item) -> None:
 def queue_app(request: pytest.FixtureRequest) -> App:
     """Give the App whose set-up holds in tests. Override it to give your own, or a function that makes it."""
     from qcore import current
-    from qcore.app import App
+    from qtest.drivers import app_in_memory
 
     spec = request.config.getini("qtest_app")
     if not spec:
-        return current.configured() or App.from_configuration()
-    from qcore.loading import load_attribute
+        return current.configured() or app_in_memory()
+    from qcore.errors import ConfigError
+    from qtest.user_app import named_app
 
-    return _as_app(load_attribute(spec, request.config.rootpath), f"qtest_app = {spec}")
+    try:
+        return named_app(spec, request.config.rootpath)
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 @pytest.fixture
@@ -98,7 +107,8 @@ def _queue_driver(request: pytest.FixtureRequest) -> str:
     from qcore.errors import ConfigError
     from qtest.drivers import MissingDriverError, check
 
-    name: str = getattr(request, "param", None) or next(iter(_drivers_of(request.node, request.config)), "memory")
+    usual = "sqlite" if "queue_cli" in request.fixturenames else "memory"
+    name: str = getattr(request, "param", None) or next(iter(_drivers_of(request.node, request.config)), usual)
     try:
         check(name)
     except MissingDriverError as error:
@@ -113,19 +123,29 @@ def _queue_driver(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def queue_fake(request: pytest.FixtureRequest, queue_app: object, _queue_driver: str) -> Iterator[QueueFake]:
     """Hold every job that is dispatched during this test, wherever it comes from; nothing runs until it is asked to."""
+    from qcore.errors import QcoreError
     from qtest import recorder, writing
     from qtest.queue_fake import QueueFake
+    from qtest.user_app import as_app
 
     marked = _marked(request.node)
     writing.verbosity.is_on = request.config.get_verbosity() >= _VERBOSE
     recorder.roots[:] = [str(request.config.rootpath)]
     clock, freeze = _start_of(request), _freeze_of(request)
-    app = _as_app(queue_app, "the fixture queue_app")
     most = _whole(request.config.getini("qtest_max_jobs"), "qtest_max_jobs")
     held = {name: marked.get(name, ()) for name in ("fake", "passthrough")}
     try:
-        queue = QueueFake(app, _queue_driver, clock, max_jobs=most, follows_freezes=freeze != "off", **held)
-    except (TypeError, ValueError) as error:
+        app = as_app(queue_app, "the fixture queue_app")
+        queue = QueueFake(
+            app,
+            _queue_driver,
+            clock,
+            max_jobs=most,
+            follows_freezes=freeze != "off",
+            payload_checks=_chosen(request.config, "qtest_payload_checks", ("on", "off")) == "on",
+            **held,
+        )
+    except (QcoreError, TypeError, ValueError) as error:
         raise pytest.UsageError(f"{request.node.nodeid}: {error}") from None
     with queue:
         request.node.stash[_active] = queue
@@ -153,6 +173,20 @@ def queue_worker(queue_fake: QueueFake) -> QueueWorker:
     return QueueWorker(queue_fake)
 
 
+@pytest.fixture
+def queue_cli(request: pytest.FixtureRequest, queue_fake: QueueFake) -> QueueCli:
+    """Run ``qcore`` in a process of its own, on the queue of this test: ``queue_cli("work", "--once")``."""
+    from qtest.queue_cli import QueueCli, why_not
+
+    if message := why_not(queue_fake):
+        if _marked(request.node).get("drivers") is None and request.config.getoption("--queue-drivers"):
+            pytest.skip(message)
+        raise pytest.UsageError(
+            f"{request.node.nodeid}: {message}: let it run on sqlite, and name queue_cli as its argument"
+        )
+    return QueueCli(queue_fake, request.config.getini("qtest_app"), request.config.rootpath)
+
+
 def _start_of(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - what a clock takes
     """Give the instant that the marker or the ini file names, None without one."""
     named = _marked(request.node).get("clock")
@@ -161,20 +195,6 @@ def _start_of(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - what a c
 
 def _freeze_of(request: pytest.FixtureRequest) -> str:
     return _chosen(request.config, "qtest_freeze", ("freezegun", "off"))
-
-
-def _as_app(given: object, what: str) -> App:
-    from qcore.app import App
-    from qcore.config import Config
-
-    made = given() if callable(given) and not isinstance(given, App | type) else given
-    if isinstance(made, Config):
-        made = App(made)
-    if not isinstance(made, App):
-        raise pytest.UsageError(
-            f"{what} is to be a qcore.App, a Config, or a function that makes one, got {made!r:.80}"
-        )
-    return made
 
 
 def _marked(node: pytest.Item) -> dict[str, Any]:
@@ -187,6 +207,8 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
             wrong = f"{', '.join(unknown)} is nothing that it takes" if unknown else "it takes keywords only"
             raise pytest.UsageError(f"{node.nodeid}: @pytest.mark.queue: {wrong}; there are {there_are}")
         said = {**mark.kwargs, **said}
+    if said.get("drivers") in ([], ()):
+        raise pytest.UsageError(f"{node.nodeid}: drivers is empty: name one, or leave it away")
     if "leftovers" in said and said["leftovers"] not in _LEFTOVERS:
         raise pytest.UsageError(
             f"{node.nodeid}: leftovers is one of {', '.join(_LEFTOVERS)}, got {said['leftovers']!r}"

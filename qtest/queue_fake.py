@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore import current
-from qcore.app import App
 from qcore.errors import QcoreError
 from qtest.assertions_batches import BatchAssertions
 from qtest.assertions_chains import ChainAssertions
@@ -19,11 +18,13 @@ from qtest.assertions_pushes import PushAssertions
 from qtest.async_running import AsyncRunning
 from qtest.clock import FrozenClock
 from qtest.contexts import Contexts
-from qtest.drivers import check, placed
+from qtest.drivers import app_in_memory, check, placed
 from qtest.fake_app import FakeApp
 from qtest.freezing import UserTime, user_now
+from qtest.leaks import unseen_failures, unused_blocks
 from qtest.recorder import Recorder
 from qtest.report import Reporter
+from qtest.restoring import remembered
 from qtest.running import MAX_JOBS
 from qtest.stepper import Stepper
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Self
 
+    from qcore.app import App
     from qcore.config import Config
     from qtest.expecting import Wanted
 
@@ -52,10 +54,12 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         passthrough: Sequence[Wanted] = (),
         max_jobs: int = MAX_JOBS,
         follows_freezes: bool = True,
+        payload_checks: bool = True,
     ) -> None:
         """Prepare; nothing is changed before it is entered. See ``fake()``.
 
         ``follows_freezes``: go along when user code is frozen with freezegun; without it only the clock itself counts.
+        ``payload_checks``: read each payload again when it is pushed, and complain about what would be lost.
 
         :raises ConfigError: for a driver that does not exist.
         """
@@ -64,10 +68,13 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         self.clock.due = self.next_due
         self.clock.may_go_back = lambda: not self.recorder.timeline
         self.max_jobs = max_jobs
+        self.unseen_before: list[str] = []
+        """What there is to complain about from before a ``reset``."""
         self._given_app = app
         self._driver = driver
         self._fake = _listed(fake, "fake")
         self._passthrough = _listed(passthrough, "passthrough")
+        self._payload_checks = payload_checks
         self._folder: Path | None = None
         self._user_time = UserTime(self.clock) if follows_freezes else None
 
@@ -78,7 +85,12 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         return None if place is None else due
 
     def reset(self) -> None:
-        """Begin anew: nothing is held, no lock is taken, nothing has happened. The clock stays where it is."""
+        """Begin anew: nothing is held, no lock is taken, nothing has happened. The clock stays where it is.
+
+        Jobs that failed, and that the test never looked at, still fail it.
+        """
+        if unseen := unseen_failures(self):
+            self.unseen_before.append(unseen)
         real = self.app.real
         self._close()
         self._open(real)
@@ -96,7 +108,8 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
             raise QcoreError(message)
         # What is active in this context would be found before the fake.
         self._active = current.active.get()
-        real = self._given_app or self._active or current.configured() or App.from_configuration()
+        real = self._given_app or self._active or current.configured() or app_in_memory()
+        self._restore = remembered(real)
         self._open(real)
         current.active.set(None)
         if self._user_time is not None:
@@ -108,28 +121,40 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         current.override(None)
         if self._user_time is not None:
             self._user_time.stop()
-        if self._active is not None:
-            current.active.set(self._active)
+        current.active.set(self._active)
         self._close()
+        self._restore()
 
     def _open(self, real: App) -> None:
-        config = _moved(real.config, self._driver, self._own_folder)
-        self.app = FakeApp(real, config, self.clock, fake=self._fake, passthrough=self._passthrough)
+        config = _moved(real.config, self._driver, lambda: self.folder)
+        self.app = FakeApp(
+            real,
+            config,
+            self.clock,
+            fake=self._fake,
+            passthrough=self._passthrough,
+            payload_checks=self._payload_checks,
+        )
         self.recorder = Recorder(self.app)
         self.reporter = Reporter(self.app, self.recorder)
         self.stepper = Stepper(self.app, self.clock, self.recorder)
+        self.app.take_over()
         current.override(self.app)
 
     def _close(self) -> None:
         self.recorder.stop()
         self.stepper.close()
+        self.app.give_back()
         self.app.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def _own_folder(self) -> Path:
-        self._folder = Path(tempfile.mkdtemp(prefix="qtest-"))
+    @property
+    def folder(self) -> Path:
+        """A folder of this fake's own, gone when it ends."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="qtest-"))
         return self._folder
 
 
@@ -155,13 +180,16 @@ def fake(
     ``app`` is the App whose set-up holds (routes, hooks, middleware, listeners); by default the one in force. ``clock``
     is a ``FrozenClock``, or the instant at which a new one stands, by default now. With ``fake=[A, B]`` only these jobs
     are held, with ``passthrough=[C]`` all but these: the others go to the real connections of the App. A chain or a
-    batch is held when one of its jobs is.
+    batch is held as a whole when one of its jobs or callbacks is; what is added to it later goes where it is. The App
+    that is built from the project's configuration for the test has its connections in memory.
 
     :raises ConfigError: for a driver that does not exist.
     :raises QcoreError: when another fake is active already.
     """
     with QueueFake(app, driver, clock, fake=fake, passthrough=passthrough, **options) as queue:
         yield queue
+        if unused := unused_blocks(queue):
+            raise AssertionError(unused)
 
 
 def _start(clock: float | str | datetime | None) -> float | str | datetime:

@@ -34,14 +34,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from qcore.driver import Payload
+    from qcore.driver import Listed, Payload
     from qcore.jobs import Job
+    from qtest.contexts import Block
     from qtest.fake_app import FakeApp
 
 _SILENT = (JobPopping, Looping, WorkerIdle)
 """Events of an idle worker: nothing happened."""
 
 _ALL = 1_000_000
+
+_TURNS = ("progress", "failure", "catch", "then", "finally")
+"""The callbacks of one step of a batch, in their order."""
 
 
 class Fate(enum.Enum):
@@ -110,6 +114,8 @@ class Batched(NamedTuple):
     id: str
     name: str
     connection: str
+    queue: str | None
+    """The queue of all members; None when each goes to its own."""
     members: list[Pushed]
     """What was pushed for it when it was dispatched: a job, or the first one of a chain."""
 
@@ -135,6 +141,8 @@ class Recorder:
         """Everything, also what was not pushed, or run in place."""
         self.batches: list[Batched] = []
         self.timeline: list[Happened] = []
+        self.blocks: list[Block[Any]] = []
+        """The contexts that the test has made; it is to enter them."""
         self.started = app.clock.now()
         self.places: dict[tuple[str, str], None] = {}
         """Connections and queues to which something was pushed, in the order of the first push to each."""
@@ -163,12 +171,19 @@ class Recorder:
             driver = self._app.connection(connection).driver
             if not isinstance(driver, Inspectable):
                 continue
+            found = []
             for count in driver.counts():
                 self.places.setdefault((connection, count.queue))
-                for listed in driver.listed(count.queue, limit=_ALL):
-                    if listed.payload.id not in self._by_id:
-                        delay = max(listed.available_at - self._app.clock.now(), 0) if listed.state == "delayed" else 0
-                        self._add(connection, count.queue, listed.payload, delay)
+                found += [each for each in driver.listed(count.queue, limit=_ALL) if each.payload.id not in self._by_id]
+            # Queue by queue they are found, and were pushed in the order of what they are called for.
+            for each in sorted(found, key=self._turn_of) if len(found) > 1 else found:
+                delay = max(each.available_at - self._app.clock.now(), 0) if each.state == "delayed" else 0
+                self._add(connection, each.queue, each.payload, delay)
+
+    def _turn_of(self, listed: Listed) -> int:
+        callback = self._read(listed.payload)[2].get("callback") or {}
+        event = callback.get("event", "")
+        return _TURNS.index(event) if event in _TURNS else len(_TURNS)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, _SILENT):
@@ -188,7 +203,7 @@ class Recorder:
         if isinstance(event, BatchDispatched):
             record = event.record
             members = [each for each in self.dispatches if each.body.get("batchId") == record.id]
-            self.batches.append(Batched(record.id, record.name, record.connection, members))
+            self.batches.append(Batched(record.id, record.name, record.connection, record.queue or None, members))
             if links.batch_options(record.options)["progress"]:
                 self._tells_progress.add(record.id)
         self.look_around()

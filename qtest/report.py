@@ -45,14 +45,15 @@ class Reporter:
 
     def headline(self, said: str, expected: Expectation) -> list[str]:
         """Say what was expected, on one line if it fits."""
-        terms = ", ".join(self._terms(expected))
+        terms = ", ".join(self.terms(expected))
         job = self.writer.wanted(expected.wanted, WIDTH - len(said) - 2)
         line = f"{said}  {job}  {terms}".rstrip()
         if len(line) <= WIDTH or not terms:
             return [line]
         return [f"{said}  {job}", f"  {self.writer.cut(terms, WIDTH - 2)}"]
 
-    def _terms(self, expected: Expectation) -> list[str]:
+    def terms(self, expected: Expectation) -> list[str]:
+        """Say where and when a push is to have gone."""
         queue, connection, delay, at, where, exact = expected.terms
         writer = self.writer
         said = [] if queue is None else [f"on queue {writer.value(getattr(queue, 'value', queue))}"]
@@ -120,10 +121,11 @@ class Reporter:
         writer = self.writer
         numbers = [f"#{each.number}" for each in pushes]
         queues = [writer.cut(self._place(each), 24) for each in pushes]
-        states = [writer.cut(self.state(each), 40) for each in pushes]
-        first, third, fourth = (max(map(len, column)) for column in (numbers, queues, states))
-        room = max(WIDTH - len(_INDENT) - first - 1 - 3 - third - 3 - fourth, _NARROW)
-        jobs = [writer.job(each.job, room) if each.job is not None else writer.cut(each.name, room) for each in pushes]
+        first, third = (max(map(len, column)) for column in (numbers, queues))
+        left = WIDTH - len(_INDENT) - first - 1 - 3 - third - 3
+        states = [writer.cut(self.state(each), min(left - _NARROW, 40)) for each in pushes]
+        room = left - max(map(len, states))
+        jobs = [writer.cut(writer.job(each.job, room) if each.job is not None else each.name, room) for each in pushes]
         second = max(map(len, jobs))
         return [
             f"{_INDENT}{a:<{first}} {b:<{second}}   {c:<{third}}   {d}".rstrip()

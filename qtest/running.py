@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from qcore.errors import QcoreError
 from qcore.events import JobEnded
 from qtest.drained import Drained, Livelock, NothingToRunError, error_of, raise_all
+from qtest.loops import refuse_in_loop
+from qtest.terms import check_callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +90,7 @@ class Running:
         """
         __tracebackhide__ = True
         refuse_in_loop("run_until")
+        check_callback(predicate)
         drained = self._run(self._jump, stop=predicate, max_jobs=max_jobs, raises=raises, allow_empty=True)
         if not predicate():
             count = "1 job" if drained.processed == 1 else f"{drained.processed} jobs"
@@ -129,8 +130,8 @@ class Running:
         self.recorder.look_around()
         if not (allow_empty or self.recorder.dispatches or self.recorder.places):
             message = (
-                "nothing was pushed, so there is nothing to run: does the code under test dispatch to another App? "
-                "(allow_empty=True, if that is what you mean)"
+                "nothing was pushed, so there is nothing to run:\n"
+                "  does the code under test dispatch at all? (allow_empty=True if it need not)"
             )
             raise NothingToRunError(message)
 
@@ -160,8 +161,8 @@ class Running:
         period = moments[-1] - moments[-2] if len(moments) > 1 else 0
         how = f"every {period:g} s" if period else "again and again at the same instant"
         return Livelock(
-            f"the run did not come to rest after {most} jobs: {name} ran {count} times, {how}; "
-            "give it an end, or raise max_jobs"
+            f"the run did not come to rest after {most} jobs:\n"
+            f"  {name} ran {count} times, {how}; give it an end, or raise max_jobs"
         )
 
 
@@ -174,21 +175,3 @@ def _counted(ended: list[Any]) -> dict[str, int]:
 
 def _is_end_of(event: object, name: str) -> bool:
     return isinstance(event, JobEnded) and event.delivery.name == name
-
-
-def refuse_in_loop(name: str) -> None:
-    """Complain inside of a running event loop, whose thread an async job would have to wait for.
-
-    :raises QcoreError: names the form to await.
-    """
-    __tracebackhide__ = True
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    twin = f"arun_{name.removeprefix('run_')}" if name.startswith("run_") else f"a{name}"
-    message = f"{name}() would block the event loop that is running here: write `await queue.{twin}(...)`"
-    raise QcoreError(message)

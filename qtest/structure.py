@@ -99,6 +99,13 @@ class Structures:
         return Text("(unreadable)" if structure is None else self._writer.wanted(structure))
 
 
+def jobs_in(structure: Structure) -> list[Any]:
+    """Give the jobs that stand in a structure, in their order; none of None."""
+    if isinstance(structure, Group):
+        return [job for each in structure.items for job in jobs_in(each)]
+    return [] if structure is None else [structure]
+
+
 def expected_chain(given: object) -> Group:
     """Understand the links that a test expects; a list, or a batch, among them is a batch.
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from qcore.delivery import running
 from qcore.errors import TimeLimitReached
 from qcore.time_limit import REPEAT, _in_our_code
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
@@ -58,16 +61,33 @@ def clock_at_work() -> FrozenClock | None:
     return _at_work.clocks[-1] if _at_work.clocks else None
 
 
+@contextmanager
+def alarm_on(clock: FrozenClock, thread: int) -> Iterator[None]:
+    """Let the limit that was set here ring in another thread, in which the code runs inside of the block."""
+    here = threading.get_ident()
+    mine = next((each for each in reversed(clock.alarms) if isinstance(each, _Body) and each.thread == here), None)
+    if mine is None:
+        yield
+        return
+    mine.thread, mine.is_away = thread, True
+    try:
+        yield
+    finally:
+        mine.thread, mine.is_away = here, False
+
+
 class _Body:
     """One piece of user code under its limit."""
 
-    __slots__ = ("_limit", "_seconds", "at", "is_overdue", "thread")
+    __slots__ = ("_limit", "_seconds", "at", "is_away", "is_overdue", "thread")
 
     def __init__(self, limit: VirtualLimit, seconds: float) -> None:
         self._limit = limit
         self._seconds = seconds
         self.at = 0
         self.thread = 0
+        self.is_away = False
+        """True while the code runs in another thread, which does other things, too."""
         self.is_overdue = False
 
     def __enter__(self) -> Self:
@@ -93,7 +113,8 @@ class _Body:
     def ring(self) -> None:
         """Raise in the job, but not halfway through a driver or a store: these are none of its code."""
         self.at += round(REPEAT * _NANO)
-        if _in_our_code(sys._getframe(1)):  # noqa: SLF001 - there is no other way to know
+        somebody_else = self.is_away and running() is None
+        if somebody_else or _in_our_code(sys._getframe(1)):  # noqa: SLF001 - there is no other way to know
             self.is_overdue = True
             return
         self.is_overdue = False

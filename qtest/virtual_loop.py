@@ -22,6 +22,46 @@ PATIENCE_AT_LIMIT = 5.0
 """The same before the clock moves on to the time limit of the job: it awaits nothing else but an answer."""
 
 
+class Outside:
+    """What may still answer a job: sockets, pipes and threads. They are real, and get real time to do so."""
+
+    def __init__(self) -> None:
+        """Know the threads that are there already: nobody waits for these."""
+        self._awaited = 0
+        self._known_threads = frozenset(threading.enumerate())
+
+    def awaits(self, future: asyncio.Future[_T]) -> asyncio.Future[_T]:
+        """Wait for something that runs in a thread: no virtual time passes before it has ended."""
+        self._awaited += 1
+        future.add_done_callback(self._has_ended)
+        return future
+
+    def patience(self, loop: object, seconds: float, *, at_limit: bool) -> float:
+        """How many real seconds to wait before a timer that is due in so many virtual ones; 0: nobody can answer.
+
+        ``at_limit``: nothing but the time limit of the job is waited for.
+        """
+        if self._awaited:
+            return seconds
+        if self._has_sockets(loop) or self._has_threads(loop):
+            return min(seconds, self.usual(at_limit=at_limit))
+        return 0
+
+    def usual(self, *, at_limit: bool) -> float:
+        """How many real seconds somebody has to answer."""
+        return PATIENCE_AT_LIMIT if at_limit else PATIENCE
+
+    def _has_ended(self, _: object) -> None:
+        self._awaited -= 1
+
+    def _has_sockets(self, loop: Any) -> bool:  # noqa: ANN401 - what is asked for stands in no type
+        return len(loop._selector.get_map()) > 1  # noqa: SLF001 - one is the loop's own, by which threads wake it
+
+    def _has_threads(self, loop: object) -> bool:
+        own = getattr(getattr(loop, "_default_executor", None), "_threads", ())
+        return any(each not in self._known_threads and each not in own for each in threading.enumerate())
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """The loop of async jobs under a frozen clock.
 
@@ -31,8 +71,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, clock: FrozenClock) -> None:
         """Live on that clock."""
         self.clock = clock
-        self._in_threads = 0
-        self._known_threads = frozenset(threading.enumerate())
+        self._outside = Outside()
         super().__init__(_Selector(self))
         # asyncio's name for it is a word that nothing of ours bears.
         vars(self)["run_in_executor"] = self._run_in_thread
@@ -41,31 +80,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Seconds on the clock."""
         return self.clock.monotonic()
 
-    def _run_in_thread(self, pool: Executor | None, func: Callable[..., _T], *args: Any) -> asyncio.Future[_T]:
-        """Run it in a thread; no virtual time passes before it has ended."""
-        future: asyncio.Future[_T] = super().run_in_executor(pool, func, *args)
-        self._in_threads += 1
-        future.add_done_callback(self._thread_ended)
-        return future
-
     def patience(self, seconds: float) -> float:
         """How many real seconds to wait for the world outside before a timer that is due in so many virtual ones."""
-        if self._in_threads:
-            return seconds
-        if self._has_sockets() or self._has_threads():
-            return min(seconds, PATIENCE_AT_LIMIT if self._waits_for_limit() else PATIENCE)
-        return 0
+        return self._outside.patience(self, seconds, at_limit=self._waits_for_limit())
 
-    def _thread_ended(self, _: object) -> None:
-        self._in_threads -= 1
-
-    def _has_sockets(self) -> bool:
-        selector: _Selector = self._selector  # type: ignore[attr-defined]
-        return len(selector.get_map()) > 1  # one is the loop's own, by which threads wake it
-
-    def _has_threads(self) -> bool:
-        own = getattr(getattr(self, "_default_executor", None), "_threads", ())
-        return any(each not in self._known_threads and each not in own for each in threading.enumerate())
+    def _run_in_thread(self, pool: Executor | None, func: Callable[..., _T], *args: Any) -> asyncio.Future[_T]:
+        return self._outside.awaits(super().run_in_executor(pool, func, *args))
 
     def _waits_for_limit(self) -> bool:
         handle = self._scheduled[0] if self._scheduled else None  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from enum import Enum
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from qcore.function_job import FunctionJob
@@ -14,7 +15,7 @@ from qtest.expecting import Like, fields_of
 from qtest.matching import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from qcore.redaction import Redactor
 
@@ -36,7 +37,7 @@ class Writer:
         if isinstance(value, Text):
             return str(value)
         hidden = value
-        if name and self._redactor.value({name: value}) == {name: HIDDEN}:
+        if name and self._is_hidden(name, value):
             hidden = HIDDEN
         elif isinstance(value, dict | list | tuple):
             hidden = self._redactor.value(value)
@@ -46,6 +47,11 @@ class Writer:
             return json.dumps(self._redactor.text(str(hidden)), ensure_ascii=False)
         shown = repr(hidden)
         return _ADDRESS.sub("", self._redactor.text(shown)).replace("\n", "\\n")
+
+    def _is_hidden(self, name: str, value: object) -> bool:
+        redacted: Any = self._redactor.value({name: value})
+        shown = redacted[name]
+        return type(shown) is str and shown == HIDDEN  # ANY is equal to it, too
 
     def job(self, job: Job, room: int = WIDTH) -> str:
         """Write a job as it would be made."""
@@ -96,6 +102,16 @@ class Writer:
     def cut(self, text: str, room: int) -> str:
         """Cut a text that is too long."""
         return text if self.is_verbose or len(text) <= room else f"{text[: max(room - len(CUT), 0)]}{CUT}"
+
+    def folded(self, lines: Iterable[str]) -> str:
+        """Join the lines of a message; one that is too long for a terminal goes on below."""
+        return "\n".join(part for line in lines for part in self._parts(line))
+
+    def _parts(self, line: str) -> list[str]:
+        if self.is_verbose or len(line) <= WIDTH:
+            return [line]
+        before = " " * (len(line) - len(line.lstrip()) + 4)
+        return wrap(line, WIDTH, subsequent_indent=before, replace_whitespace=False, break_on_hyphens=False)
 
 
 _LONGEST = 30

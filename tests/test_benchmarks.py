@@ -12,22 +12,38 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks import peers
 from benchmarks.measure import Measure, Target, best
+from benchmarks.peer_loops import OURS, PEERS
 from benchmarks.run import ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LOOPS = Path(__file__).parent.parent / "benchmarks" / "peer_loops.py"
 RUN = Path(__file__).parent.parent / "benchmarks" / "run.py"
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row != "peers"])  # those would be installed
+@pytest.mark.parametrize("row", ROWS)
 def test_a_row_gives_positive_ratios(row: str, tmp_path: Path) -> None:
     """In a process of its own: rows take the alarm signal, and time what is imported."""
     measures = measured("--quick", "--rows", row, "--json", str(tmp_path / "figures.json"))
     assert measures
     ratios = {each["name"]: each["ours"] if each["ratio"] is None else each["ratio"] for each in measures}
     assert [] == [name for name, ratio in ratios.items() if not (math.isfinite(ratio) and ratio > 0)]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_loop_that_is_held_against_others_runs_where_they_are_not_installed(name: str) -> None:
+    ran = subprocess.run([sys.executable, LOOPS, name, "20", "1"], capture_output=True, text=True, check=False)
+
+    assert (0, "") == (ran.returncode, ran.stderr)
+    assert float(ran.stdout) > 0
+
+
+def test_each_of_the_others_is_named_with_its_mode() -> None:
+    assert PEERS.keys() == peers._MODES.keys()
+    assert OURS.keys() == peers._NAMES.keys()
 
 
 def measured(*arguments: str) -> list[dict[str, Any]]:

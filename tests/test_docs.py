@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import qtest
+from qtest import plugin
+from qtest.job_interactions import Interactions
+
 ROOT = Path(__file__).parent.parent
+# Methods by which the parts of the fake work together.
+OF_THE_KIT_ITSELF = {"fail", "folder", "look", "parted", "refuse_unknown_connection", "refuse_what_cannot_match"}
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
@@ -17,6 +25,22 @@ def test_every_example_of_a_document_does_what_the_document_says(document: Path)
     ran = run(document)
 
     assert ran.returncode == 0, ran.stdout
+
+
+def test_the_reference_of_the_test_kit_names_all_there_is() -> None:
+    words = set(re.findall(r"[\w-]+", (ROOT / "docs" / "testing-reference.md").read_text()))
+
+    assert set() == names_of_the_kit() - words
+
+
+def names_of_the_kit() -> set[str]:
+    """What a test can ask for by name: of the module, of its objects, of the plugin."""
+    methods = {name for kind in (qtest.QueueFake, qtest.Drained, Interactions) for name in dir(kind) if name[0] != "_"}
+    source = inspect.getsource(plugin)
+    fixtures = set(re.findall(r"@pytest\.fixture.*\ndef ([a-z]\w+)", source))
+    settings = set(re.findall(r'(?:addini|addoption)\(\s*"([\w-]+)"', source))
+    assert {"queue_fake", "queue_app", "qtest_app", "--queue-require"} <= fixtures | settings
+    return {*qtest.__all__, *(methods - OF_THE_KIT_ITSELF), *fixtures, *settings, *plugin._MARKER}
 
 
 def test_a_document_without_examples_passes(tmp_path: Path) -> None:

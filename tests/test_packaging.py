@@ -12,6 +12,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from sybil import Document
+
+from tests.docs_runner import BLOCKS, COMMENT_ABOVE
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -40,6 +43,13 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=True)
     run(folder / "bin/python", "-m", "pip", "install", "--quiet", wheel)
     return folder / "bin"
+
+
+@pytest.fixture(scope="session")
+def with_test_kit(installed: Path, wheel: Path) -> Path:
+    """The same, with what the extra ``test`` asks for."""
+    run(installed / "python", "-m", "pip", "install", "--quiet", f"{wheel}[test]")
+    return installed
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
@@ -108,12 +118,38 @@ def test_the_installed_command_answers(command: list[str], installed: Path, tmp_
     assert "work" in output
 
 
-def test_the_test_kit_is_found_once_its_extra_is_installed(installed: Path, wheel: Path, tmp_path: Path) -> None:
-    run(installed / "python", "-m", "pip", "install", "--quiet", f"{wheel}[test]")
-
+def test_the_test_kit_is_found_once_its_extra_is_installed(with_test_kit: Path, tmp_path: Path) -> None:
     code = """if True:
         import importlib, pkgutil, qtest
         for module in pkgutil.walk_packages(qtest.__path__, "qtest."):
             importlib.import_module(module.name)
     """
-    run(installed / "python", "-c", code, cwd=tmp_path)
+    run(with_test_kit / "python", "-c", code, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("document", "section"),
+    [("README.md", "## Testing your jobs"), ("docs/testing.md", "## The first test")],
+)
+def test_what_a_page_says_of_testing_works_in_an_empty_folder(
+    document: str, section: str, with_test_kit: Path, tmp_path: Path
+) -> None:
+    """Its files are written as they stand there, and pytest, with nothing but the installed wheel, runs them."""
+    files = files_in((ROOT / document).read_text(), section)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+
+    output = run(with_test_kit / "pytest", "-q", cwd=tmp_path)
+
+    tests = sum(text.count("\ndef test_") for text in files.values())
+    assert tests >= 2
+    assert f"{tests} passed" in output
+
+
+def files_in(document: str, section: str) -> dict[str, str]:
+    """Give the blocks of a section that are files, by their names."""
+    begin = document.index(f"\n{section}\n")
+    end = document.find("\n## ", begin + 1)
+    part = Document(document[begin:end], "part.md")
+    comments = ((COMMENT_ABOVE.search(part.text, 0, each.start), each.lexemes["source"]) for each in BLOCKS(part))
+    return {found["value"]: str(text) for found, text in comments if found and found["word"] == "file"}

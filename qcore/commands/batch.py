@@ -8,10 +8,12 @@ import click
 
 from qcore.commands.batches import as_json_option, batch_as_json, connection_option, no_batch
 from qcore.commands.failed import headline
+from qcore.commands.ids import batch_id as whole_id
 from qcore.commands.listing import as_json as write_json
 from qcore.commands.listing import as_table, job_name, job_text, say
 from qcore.commands.project import Project, pass_project
-from qcore.commands.terminal import escaped, moment_text, width
+from qcore.commands.tables import Layout
+from qcore.commands.terminal import escaped, moment_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +22,7 @@ if TYPE_CHECKING:
     from qcore.dispatched_batch import Batch
 
 _LONGEST = 80
-"""Characters of an exception in the table."""
-_SHORTEST = 30
-"""Characters of a job in the table, however narrow the terminal is."""
+"""Characters of a job, and of an exception, in the table; a narrow terminal shows less."""
 
 
 @click.command("batch", short_help="Show one batch.")
@@ -31,9 +31,9 @@ _SHORTEST = 30
 @as_json_option
 @pass_project
 def command(project: Project, batch_id: str, connection: str | None, *, as_json: bool) -> None:
-    """Show the batch with that ID, and its failed members. Ends with 1 when there is none."""
+    """Show the batch with that ID, or the beginning of it, and its failed members. Ends with 1 when there is none."""
     app = project.app() if as_json else project.app_with_jobs_if_any()
-    batch = app.find_batch(batch_id, connection=connection)
+    batch = app.find_batch(whole_id(app, batch_id, connection), connection=connection)
     if batch is None:
         raise click.ClickException(no_batch(batch_id))
     if as_json:
@@ -44,7 +44,8 @@ def command(project: Project, batch_id: str, connection: str | None, *, as_json:
     failed = batch.failed_ids()
     if failed:
         say("")
-        as_table(("ID", "JOB", "EXCEPTION"), [_failed(app, job_id) for job_id in failed])
+        rows = [_failed(app, job_id) for job_id in failed]
+        as_table(("ID", "JOB", "EXCEPTION"), rows, Layout(free=("JOB", "EXCEPTION"), ids="ID"))
         say(f"Push them anew with `qcore retry-batch {batch.id}`.")
 
 
@@ -71,4 +72,4 @@ def _failed(app: App, job_id: str) -> tuple[str, str, str]:
     name = job_name(app, record.payload)
     text = job_text(app, record.payload)
     shown = name if not text else text if text.startswith(f"{name}(") else f"{name}: {text}"
-    return job_id, escaped(shown, max(width() // 2, _SHORTEST)), escaped(headline(record), _LONGEST)
+    return job_id, escaped(shown, _LONGEST), escaped(headline(record), _LONGEST)

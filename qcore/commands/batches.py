@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from qcore.commands.ids import batch_id as whole_id
 from qcore.commands.listing import as_json as write_json
 from qcore.commands.listing import as_table, say
 from qcore.commands.project import Project, pass_project
+from qcore.commands.tables import Layout
 from qcore.commands.terminal import escaped, local, moment_text
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def command(project: Project, connection: str | None, limit: int, *, as_json: bo
         say("There are no batches.")
     else:
         headings = ("ID", "NAME", "STATE", "TOTAL", "PENDING", "FAILED", "PROGRESS", "CREATED")
-        as_table(headings, map(_row, found), right=headings[3:7])
+        as_table(headings, map(_row, found), Layout(right=headings[3:7], free=("NAME",), ids="ID"))
         say("See more of one with `qcore batch ID`.")
 
 
@@ -54,13 +56,21 @@ def batch_as_json(batch: Batch) -> dict[str, object]:
     return {**batch.to_dict(), **written}
 
 
-def found_batches(app: App, ids: tuple[str, ...], connection: str | None) -> Iterator[tuple[str, Batch | None]]:
-    """Look up batches, each once; who is not there is named on stderr."""
-    for batch_id in dict.fromkeys(ids):
-        batch = app.find_batch(batch_id, connection=connection)
-        if batch is None:
-            click.echo(f"error: {no_batch(batch_id)}", err=True)
-        yield batch_id, batch
+def found_batches(app: App, ids: tuple[str, ...], connection: str | None) -> Iterator[Batch | None]:
+    """Look up batches by their ids or the beginnings of them, each once; what is none is named on stderr."""
+    seen = set[str]()
+    for given in dict.fromkeys(ids):
+        batch = None
+        try:
+            batch = app.find_batch(whole_id(app, given, connection), connection=connection)
+        except click.ClickException as error:
+            click.echo(f"error: {error.message}", err=True)
+        else:
+            if batch is None:
+                click.echo(f"error: {no_batch(given)}", err=True)
+        if batch is None or batch.id not in seen:
+            seen |= set() if batch is None else {batch.id}
+            yield batch
 
 
 def no_batch(batch_id: str) -> str:

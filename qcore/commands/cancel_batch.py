@@ -22,7 +22,7 @@ def command(project: Project, ids: tuple[str, ...], connection: str | None, *, a
     Ends with 1 when a batch is missing, finished or cancelled already.
     """
     code = 0
-    for _, batch in found_batches(project.app(), ids, connection):
+    for batch in found_batches(project.app(), ids, connection):
         cancelled = batch is not None and batch.cancel()
         code = code if cancelled else 1
         if batch is not None:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 import click
 
 from qcore.commands.listing import as_json as write_json
-from qcore.commands.listing import as_table, job_name, job_text, say, seal_of
+from qcore.commands.listing import as_table, columns_to_fill, job_name, job_text, say, seal_of
 from qcore.commands.project import Project, pass_project
-from qcore.commands.terminal import escaped, local, moment_text, width
+from qcore.commands.tables import Layout
+from qcore.commands.terminal import escaped, local, moment_text
 from qcore.options import checked_name
 
 if TYPE_CHECKING:
     from qcore.app import App
     from qcore.failed import FailedJob
 
+_HEADINGS = ("NUMBER", "ID", "JOB", "FROM", "FAILED AT", "EXCEPTION")
 _LONGEST = 80
 """Characters of an exception in the table."""
 
@@ -39,15 +41,16 @@ def command(project: Project, queue: str | None, *, as_json: bool, verbose: int)
         _tell_all(app, records)
     else:
         rows = [(*_head(app, record), escaped(headline(record), _LONGEST)) for record in records]
-        as_table(("NUMBER", "ID", "JOB", "FROM", "FAILED AT", "EXCEPTION"), rows, right=("NUMBER",))
+        as_table(_HEADINGS, rows, Layout(right=("NUMBER",), free=("JOB", "FROM", "EXCEPTION"), ids="ID"))
         say("Push one anew with `qcore retry ID`, all with `qcore retry all`; see why with `qcore failed -v`.")
 
 
 def _tell_all(app: App, records: list[FailedJob]) -> None:
+    limit = max(columns_to_fill() - 7, 0)
     for record in records:
         say("  ".join(str(part) for part in _head(app, record)))
         if text := job_text(app, record.payload):
-            say(f"    {escaped(text, width() - 7)}")
+            say(f"    {escaped(text, limit)}")
         if seal := seal_of(app, record.payload):
             say(f"    [{seal}]")
         for line in record.exception.splitlines():

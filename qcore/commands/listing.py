@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from qcore import links, payload
 from qcore.closures import Closure
-from qcore.commands.terminal import escaped, table
+from qcore.commands.tables import PLAIN, table
+from qcore.commands.terminal import escaped, has_colour, width
 from qcore.errors import PayloadError
 from qcore.function_job import FunctionCall
+from qcore.holdings import Placed
 from qcore.job_state import state_of
 from qcore.jobs import Job
-from qcore.sql import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from qcore.app import App
+    from qcore.commands.tables import Layout
     from qcore.driver import Payload
     from qcore.queue import Queue
 
@@ -30,10 +33,17 @@ def as_json(entries: Iterable[Mapping[str, object]]) -> None:
         click.echo(json.dumps(entry))
 
 
-def as_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[str] = ()) -> None:
-    """Write an aligned table."""
-    for line in table(headings, rows, right=right):
+def as_table(headings: Sequence[str], rows: Iterable[Sequence[object]], layout: Layout = PLAIN) -> None:
+    """Write an aligned table: as wide as the terminal at most, and with colours where they help; else complete."""
+    if not has_colour(sys.stdout):
+        layout = layout._replace(colours={})
+    for line in table(headings, rows, layout, columns=columns_to_fill()):
         click.echo(line)
+
+
+def columns_to_fill() -> int:
+    """Give the columns of the terminal; 0 when the output goes elsewhere, and nothing is to be cut."""
+    return width() if sys.stdout.isatty() else 0
 
 
 def say(line: str) -> None:
@@ -42,9 +52,9 @@ def say(line: str) -> None:
 
 
 def place_of(queue: Queue) -> str:
-    """Say where a connection keeps its jobs: the absolute path of its file, if it is one."""
+    """Say where a connection keeps its jobs: the absolute path of its file, or its server, if its home can tell."""
     home = queue.driver.home
-    return f"{queue.name} ({home.place})" if isinstance(home, Database) else queue.name
+    return f"{queue.name} ({home.place})" if isinstance(home, Placed) else queue.name
 
 
 def job_name(app: App, at_rest: Payload) -> str:

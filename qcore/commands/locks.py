@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from qcore.commands.listing import as_json as write_json
 from qcore.commands.listing import as_table, job_name, say
+from qcore.commands.tables import Layout
 from qcore.commands.terminal import local, span_text
 from qcore.driver import Findable
 from qcore.errors import ConfigError, QcoreError
-from qcore.sql import Database
+from qcore.holdings import is_there
 from qcore.store import Listing
 from qcore.unique_locks import is_pending, owner_id
 
@@ -56,7 +57,7 @@ def show_locks(app: App, *, as_json: bool) -> None:
     found = {kind: list(_seen(app, kind, MOST)) for kind in KINDS}
     rows = [(each.key, each.owner, _state(each), _left(each, now)) for kind in KINDS for each in found[kind]]
     if rows:
-        as_table(("LOCK", "OWNER", "STATE", "LEFT"), rows, right=("LEFT",))
+        as_table(("LOCK", "OWNER", "STATE", "LEFT"), rows, Layout(right=("LEFT",), free=("LOCK", "STATE"), ids="OWNER"))
     else:
         say("There are no locks.")
     for kind in KINDS:
@@ -93,7 +94,7 @@ def _with_owner(app: App, kind: str, held: Held) -> Seen:
 def _found(app: App, connection: str, job_id: str) -> Listed | None:
     try:
         driver = app.connections.driver(connection)
-        if not isinstance(driver, Findable) or (isinstance(driver.home, Database) and not driver.home.exists()):
+        if not isinstance(driver, Findable) or not is_there(driver.home):
             return None  # looking into a database would make it
         return driver.find(job_id)
     except QcoreError:  # one that cannot be reached hides no locks

@@ -13,7 +13,7 @@ from qcore.errors import ConfigError
 from qcore.loading import load_attribute, load_jobs, look_first_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from qcore.app import App
     from qcore.config import Config
@@ -34,6 +34,8 @@ class Project:
         self.app_spec: str | None = None
         self.config_file: str | None = None
         self.verbosity = 0
+        self.on_stop: Callable[[], object] = bool
+        """What a worker does when its job is told to stop: see ``Signals``."""
         self._app: App | None = None
 
     def talk(self, verbosity: int) -> None:
@@ -82,7 +84,7 @@ class Project:
 
         limit = AlarmLimit(app.clock)
         worker = app.worker(queue.name, options, time_limit=limit)
-        worker.interruption = signals = Signals(lambda: worker.runner.user.is_running)
+        worker.interruption = signals = Signals(lambda: worker.runner.user.is_running, self.on_stop)
         worker.runner.user.takes_signals = True
         try:
             yield worker, signals

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from qcore.commands.ids import failed_id
 from qcore.commands.listing import say
 from qcore.commands.locks import held_by
 from qcore.commands.project import Project, pass_project
@@ -19,6 +20,7 @@ from qcore.options import checked_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from qcore.app import App
     from qcore.failed_jobs import FailedJobs
 
 
@@ -44,18 +46,30 @@ class Range(click.ParamType):  # type: ignore[type-arg] # click 8.1 knows none
 def command(project: Project, ids: tuple[str, ...], queue: str | None, ranges: tuple[tuple[int, int], ...]) -> None:
     """Push failed jobs anew: each keeps its id, starts at attempt 1, and takes the options of today's class.
 
-    Ends with 1 when an id is missing, another job holds the lock of a unique one, or there is nothing to retry, with
-    2 when one cannot be pushed.
+    The beginning of an id will do. Ends with 1 when an id is missing or means several, another job holds the lock of
+    a unique one, or there is nothing to retry, with 2 when one cannot be pushed.
     """
     if bool(ids) + bool(queue) + bool(ranges) != 1 and not (ids and ranges and not queue):
         raise click.UsageError("say which: ids, all, --queue or --range")
     app = project.app_with_jobs()
     failed, skipped = app.failed, dict[str, UniqueJobSkipped]()
     app.listen(UniqueJobSkipped, lambda event: skipped.setdefault(event.job_id, event))
-    chosen = _chosen(failed, ids, queue, ranges)
-    if not chosen:
+    whole, code = (ids, 0) if ids == ("all",) else _whole(app, ids)
+    chosen = _chosen(failed, whole, queue, ranges)
+    if not chosen and not code:
         click.echo("error: there is nothing to retry; see what there is with `qcore failed`", err=True)
-    sys.exit(max((_retry(failed, job_id, skipped) for job_id in chosen), default=1))
+    sys.exit(max(code, max((_retry(failed, job_id, skipped) for job_id in chosen), default=1)))
+
+
+def _whole(app: App, ids: tuple[str, ...]) -> tuple[tuple[str, ...], int]:
+    """Give the ids that are meant by beginnings of ids, and the exit code: 1 when one of them means several."""
+    whole = list[str]()
+    for given in ids:
+        try:
+            whole.append(failed_id(app, given))
+        except click.ClickException as error:
+            click.echo(f"error: {error.message}", err=True)
+    return tuple(whole), int(len(whole) < len(ids))
 
 
 def _chosen(

@@ -31,7 +31,7 @@ def command(project: Project, ids: tuple[str, ...], connection: str | None, *, a
     """
     app = project.app_with_jobs()
     found = list(found_batches(app, ids, connection))
-    codes = [1 if batch is None else _retry(app.failed, batch, as_json=as_json) for _, batch in found]
+    codes = [1 if batch is None else _retry(app.failed, batch, as_json=as_json) for batch in found]
     sys.exit(max(codes))
 
 

@@ -11,9 +11,10 @@ from qcore.commands.listing import as_json as write_json
 from qcore.commands.listing import as_table, job_name, place_of, redacted_body, say
 from qcore.commands.locks import show_locks
 from qcore.commands.project import Project, pass_project
+from qcore.commands.tables import Layout
 from qcore.commands.telling import EVERYTHING, Target, until_text
 from qcore.commands.terminal import local, moment_text, span_text
-from qcore.driver import QueueCounts
+from qcore.driver import Inspectable, QueueCounts, Sizable
 from qcore.options import checked_name
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def command(
         show_locks(app, as_json=as_json)
         return
     chosen = app.connection(connection)
+    if not isinstance(chosen.driver, Inspectable):
+        raise chosen.unable("show what it holds")
     if not as_json:
         say(f"Connection {place_of(chosen)}")
     if queue is None:
@@ -62,7 +65,7 @@ def _show_queues(app: App, chosen: Queue, *, as_json: bool) -> None:
     if counts:
         rows = [(*each[:4], _age(each, now), *told.column(each.queue)) for each in counts]
         headings = ("QUEUE", "READY", "DELAYED", "RESERVED", "OLDEST READY")
-        as_table((*headings, *told.heading), rows, right=headings[1:])
+        as_table((*headings, *told.heading), rows, Layout(right=headings[1:], free=headings[:1]))
     else:
         say("Nothing is on its queues.")
 
@@ -127,7 +130,8 @@ def _show_jobs(app: App, chosen: Queue, queue: str, *, as_json: bool, with_bodie
         rows = [
             (each.payload.id, job_name(app, each.payload), each.state, each.attempts, _due(each, now)) for each in jobs
         ]
-        as_table(("ID", "JOB", "STATE", "ATTEMPTS", "AVAILABLE"), rows, right=("ATTEMPTS",))
+        layout = Layout(right=("ATTEMPTS",), free=("JOB", "AVAILABLE"), ids="ID")
+        as_table(("ID", "JOB", "STATE", "ATTEMPTS", "AVAILABLE"), rows, layout)
         _show_rest(chosen, queue, len(jobs))
         if with_bodies:
             for each in jobs:
@@ -137,7 +141,11 @@ def _show_jobs(app: App, chosen: Queue, queue: str, *, as_json: bool, with_bodie
 
 
 def _show_rest(chosen: Queue, queue: str, shown: int) -> None:
-    if shown == MOST and (rest := chosen.size(queue) - shown) > 0:
+    if shown < MOST:
+        return
+    if not isinstance(chosen.driver, Sizable):
+        say("... and perhaps more")
+    elif (rest := chosen.size(queue) - shown) > 0:
         say(f"... and {rest} more")
 
 

@@ -12,7 +12,7 @@ import click
 from qcore.commands.listing import say
 from qcore.commands.terminal import local, moment_text
 from qcore.commands.values import QUEUES, SECONDS
-from qcore.sql import Database
+from qcore.holdings import Placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ def app_that_is_heard(project: Project, *, as_json: bool) -> App:
     app = project.app()
     app.signals.require_shared()
     home = app.connections.store.home
-    if not as_json and sys.stdout.isatty() and isinstance(home, Database):
+    if not as_json and sys.stdout.isatty() and isinstance(home, Placed):
         say(f"Store {home.place}")
     return app
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+from typing import TextIO
 
 _COLOURS = {"red": 31, "green": 32, "yellow": 33, "grey": 90}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -43,18 +40,6 @@ def coloured(text: str, colour: str) -> str:
 def width() -> int:
     """Columns of the terminal."""
     return shutil.get_terminal_size().columns
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[str] = ()) -> list[str]:
-    """Align rows below their headings; the columns named in ``right`` at their right side."""
-    cells = [[escaped(str(cell)) for cell in row] for row in [headings, *rows]]
-    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    return [_row(headings, row, widths, right) for row in cells]
-
-
-def _row(headings: Sequence[str], cells: Sequence[str], widths: Sequence[int], right: Collection[str]) -> str:
-    parts = zip(headings, cells, widths, strict=True)
-    return "  ".join(cell.rjust(size) if head in right else cell.ljust(size) for head, cell, size in parts).rstrip()
 
 
 def local(moment: float) -> datetime:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 
+from qcore.commands.listing import place_of
 from qcore.commands.project import Project, pass_project
 from qcore.commands.terminal import escaped
 from qcore.commands.values import BACKOFF, COUNT, NUMBER, QUEUES, SECONDS, largest
+from qcore.commands.work_calm import Calm, Restless
 from qcore.commands.work_options import check_leases, worker_options
 from qcore.commands.work_output import Printer, Warnings, listen, style_for
+from qcore.driver import Inspectable
+from qcore.errors import DriverError
 from qcore.limits import StopReason
 from qcore.loading import load_jobs
-from qcore.sql import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from qcore.app import App
     from qcore.commands.work_lines import Style
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("qcore")
 
 A_JOB_FAILED, NOBODY_READS, TOO_MUCH_MEMORY = 1, 1, 12
+_NAMED = 5
+"""Queues that are named when nobody works on them."""
 
 
 @click.command("work", short_help="Run jobs.")
@@ -78,10 +84,14 @@ def command(project: Project, /, connection: str | None, **given: Any) -> None:
     check_leases(queue, options)
     # What jobs print shall not stand between the JSON objects.
     prints = redirect_stdout(sys.stderr if output.as_json else sys.stdout)
+    if sys.stderr.isatty() and output.talks:
+        project.on_stop = _say_stopping
     with project.worker(app, queue, options) as (worker, signals), _talking(app, output, signals), prints:
-        if not (output.as_json or output.quiet):
+        if output.talks:
             _greet(app, queue, options)
         failed, code = _run_one(worker) if once else _run_many(worker)
+        if output.talks and options.finite and not signals.signal:
+            _name_others(queue, options)
     if signals.signal == signal.SIGPIPE:
         sys.exit(NOBODY_READS)
     sys.exit(code or (A_JOB_FAILED if failed and not exit_zero else 0))
@@ -91,6 +101,11 @@ class _Output(NamedTuple):
     as_json: bool
     quiet: bool
     verbosity: int
+
+    @property
+    def talks(self) -> bool:
+        """True when people may read what goes to stderr."""
+        return not (self.as_json or self.quiet)
 
 
 def _backoff(*said: float | Sequence[float] | None) -> float | Sequence[float] | None:
@@ -110,7 +125,9 @@ def _talking(app: App, output: _Output, signals: Interruption) -> Iterator[None]
 
     with ExitStack() as stack:
         if not output.quiet:
-            for end in listen(app, style(sys.stdout), Printer(sys.stdout, stop)):
+            # Machines count lines, and who says -v wants to see them all.
+            calm = Restless() if output.as_json or output.verbosity else Calm()
+            for end in listen(app, style(sys.stdout), Printer(sys.stdout, stop), calm=calm):
                 stack.callback(end)
         log = logging.getLogger("qcore")
         if not log.hasHandlers():  # else the jobs' own modules set up logging: theirs is the word
@@ -137,10 +154,36 @@ def _greet(app: App, queue: Queue, options: WorkerOptions) -> None:
         )
         click.echo(f"warning: {what}", err=True)
     if sys.stderr.isatty():
-        home = queue.driver.home
-        place = f" ({home.place})" if isinstance(home, Database) else ""
         names = ", ".join(options.queues)
-        click.echo(escaped(f"Processing jobs from the [{names}] queues on {queue.name}{place}."), err=True)
+        click.echo(escaped(f"Processing jobs from the [{names}] queues on {place_of(queue)}."), err=True)
+
+
+def _say_stopping() -> None:
+    # Inside a signal handler: past the streams, whose locks the job may hold; over the ^C of the terminal.
+    with suppress(OSError):
+        os.write(2, b"\rStopping: finishing the job in hand; once more to interrupt it\n")
+
+
+def _name_others(queue: Queue, options: WorkerOptions) -> None:
+    """Name the queues of the connection that hold jobs and were not worked on: often one was forgotten."""
+    if not isinstance(queue.driver, Inspectable):
+        return
+    try:
+        waiting = {each.queue: each.ready + each.delayed for each in queue.driver.counts()}
+    except DriverError as error:
+        click.echo(f"warning: whether jobs wait on other queues cannot be told: {escaped(str(error))}", err=True)
+        return
+    others = {name: count for name, count in waiting.items() if count and name not in options.queues}
+    if others:
+        click.echo(escaped(_others_text(others)), err=True)
+
+
+def _others_text(others: Mapping[str, int]) -> str:
+    count, most = sum(others.values()), sorted(others, key=lambda name: (-others[name], name))[:_NAMED]
+    names = ", ".join(f"{name} ({others[name]})" for name in most)
+    rest = len(others) - len(most)
+    more = f" and {rest} more" if rest else ""
+    return f"{count} job{' waits' if count == 1 else 's wait'} on other queues: {names}{more}"
 
 
 def _run_one(worker: Worker) -> tuple[bool, int]:

@@ -28,6 +28,8 @@ class Report(NamedTuple):
     duration: float | None = None
     error: BaseException | None = None
     delay: float | None = None
+    others: int = 0
+    """Like it, and without a line since the last one."""
 
 
 class Note(NamedTuple):
@@ -148,7 +150,7 @@ class _ForPeople:
                 yield f"    {escaped(line)}"
 
     def _details(self, delivery: Delivery) -> str:
-        where = f"{delivery.id} {escaped(delivery.connection)} {escaped(delivery.queue)}"
+        where = f"{escaped(delivery.id)} {escaped(delivery.connection)} {escaped(delivery.queue)}"
         return f"{where} attempt {delivery.attempts()} {memory_in_use():.0f} MB"
 
 
@@ -220,7 +222,8 @@ class Terminal(_ForPeople):
     def _tail(self, report: Report) -> str:
         took = "" if report.duration is None else f"{span_text(report.duration)} "
         who = f"{escaped(by)} " if (by := _blocked_by(report)) else ""
-        return f"{who}{took}again in {span_text(report.delay)} " if report.delay else f"{who}{took}"
+        again = f"again in {span_text(report.delay)} " if report.delay else ""
+        return f"{who}{took}{again}{_others(report)}"
 
     def _dressed(self, text: str, colour: str) -> str:
         return coloured(text, colour) if self._colour else text
@@ -235,7 +238,13 @@ def _block(report: Report) -> str:
     by = _blocked_by(report)
     if not by:
         return ""
-    return f" ({escaped(by)}, again in {span_text(report.delay)})" if report.delay else f" ({escaped(by)})"
+    again = f", again in {span_text(report.delay)}" if report.delay else ""
+    others = f"; {_others(report).rstrip()}" if report.others else ""
+    return f" ({escaped(by)}{again}{others})"
+
+
+def _others(report: Report) -> str:
+    return f"and {report.others} more like it " if report.others else ""
 
 
 def _text_of(error: BaseException) -> str:

@@ -7,10 +7,12 @@ import os
 from typing import TYPE_CHECKING, TextIO
 
 from qcore.commands.terminal import has_colour
+from qcore.commands.work_calm import Restless
 from qcore.commands.work_lines import Json, Note, Plain, Report, Terminal
 from qcore.events import (
     JobEnded,
     JobFailed,
+    JobLetThrough,
     JobLost,
     JobProcessed,
     JobProcessing,
@@ -25,9 +27,10 @@ from qcore.events import (
 from qcore.limits import StopReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from qcore.app import App
+    from qcore.commands.work_calm import Calm
     from qcore.commands.work_lines import Style
     from qcore.events import Event
     from qcore.redaction import Redactor
@@ -74,15 +77,19 @@ class Printer:
             self.lost += 1  # a full disk, or a stream that a job closed: no reason to stop working
 
 
-def listen(app: App, style: Style, write: Callable[[str], None]) -> list[Callable[[], None]]:
-    """Write a line for every begin and end of a job, and for what the worker is told from outside.
+def listen(app: App, style: Style, write: Callable[[str], None], *, calm: Calm) -> list[Callable[[], None]]:
+    """Write a line for every begin and end of a job that ``calm`` lets pass, and for what is told from outside.
 
     Gives functions that end it.
     """
 
+    def write_all(reports: Iterable[Report]) -> None:
+        for report in reports:
+            for line in style.report(report):
+                write(line)
+
     def hear(event: JobProcessing | JobEnded) -> None:
-        for line in style.report(_reported(event, app.clock.now())):
-            write(line)
+        write_all(calm.heard(_reported(event, app.clock.now())))
 
     def hear_told(event: _Told) -> None:
         # Of the reasons to stop only this one comes from outside and leaves no other trace.
@@ -92,6 +99,8 @@ def listen(app: App, style: Style, write: Callable[[str], None]) -> list[Callabl
             write(style.note(Note(event.worker, event.connection, status, app.clock.now(), queue, reason)))
 
     ends = [app.listen(JobProcessing, hear), app.listen(JobEnded, hear)]
+    if not isinstance(calm, Restless):
+        ends.append(app.listen(JobLetThrough, lambda _: write_all(calm.let_through())))
     return ends + [app.listen(told, hear_told) for told in _TOLD]
 
 

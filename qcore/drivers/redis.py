@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qcore.batches import after_step
 from qcore.clock import SystemClock
@@ -18,7 +18,6 @@ from qcore.redis.records import (
     lock_arguments,
     micros,
     push_arguments,
-    taken,
     unlock_arguments,
 )
 from qcore.redis.script import call_id
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
 
     from qcore.clock import Clock
     from qcore.driver import Lock
-    from qcore.redis.home import RedisHome
+    from qcore.redis.home import Call, RedisHome
+    from qcore.redis.script import Argument
     from qcore.redis.waiting import Waiter
 
 _MOMENT = 0.000_001
@@ -81,10 +81,10 @@ class RedisDriver:
     def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
         """Take the first due payload of the first queue that has one."""
         places = self._written(queues)
-        found = self._take(queues, places)
+        found = self._take(places)
         if isinstance(found, Reservation):
             return found
-        return None if wait <= 0 else self._wait_and_take(queues, places, wait, found)
+        return None if wait <= 0 else self._wait_and_take(places, wait, found)
 
     def _written(self, queues: Sequence[str]) -> tuple[bytes, ...]:
         wanted = tuple(queues)
@@ -95,26 +95,27 @@ class RedisDriver:
             places = self._places[wanted] = tuple(map(place, wanted))
         return places
 
-    def _take(self, queues: Sequence[str], places: tuple[bytes, ...]) -> Reservation | float | None:
+    def _take(self, places: tuple[bytes, ...]) -> Reservation | float | None:
         """Reserve; gives in how many seconds something becomes due when nothing is."""
         if not places:
             return None
-        found = self.home.run(scripts.RESERVE, self._lease, call_id(), *places, now=stamp(self._clock))
+        return self._read(self.home.run(scripts.RESERVE, self._lease, call_id(), *places, now=stamp(self._clock)))
+
+    def _read(self, found: Any) -> Reservation | float | None:  # noqa: ANN401 - from a script
         if found is None:
             return None
-        if type(found) is int:
-            return found / 1_000_000
+        if type(found) is bytes:
+            return int(found) / 1_000_000
+        job_id, body, attempts, token, verdict, where = found
         if (waiter := getattr(self._local, "waiter", None)) is not None:
             waiter.stop()
-        return taken(found, queues, scripts.RESERVE_QUEUES)
+        return Reservation(queue_of(where), Payload(job_id.decode(), body), int(attempts), int(token), verdict.decode())
 
-    def _wait_and_take(
-        self, queues: Sequence[str], places: tuple[bytes, ...], wait: float, due_in: float | None
-    ) -> Reservation | None:
+    def _wait_and_take(self, places: tuple[bytes, ...], wait: float, due_in: float | None) -> Reservation | None:
         end = self._clock.monotonic() + wait
         while (left := end - self._clock.monotonic()) > _MOMENT:
             self._rest(places, left if due_in is None else min(left, due_in))
-            found = self._take(queues, places)
+            found = self._take(places)
             if isinstance(found, Reservation):
                 return found
             due_in = found
@@ -138,22 +139,36 @@ class RedisDriver:
 
     def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
         """Remove a payload wherever it is, and apply ``effects`` in the same step."""
-        head = (reservation.payload.id.encode(), reservation.token, int(only_last))
-        if effects == NONE:
-            return _SETTLED[self.home.run(scripts.DELETE, *head, now=stamp(self._clock))]
         said = b"changed"
         while said == b"changed":  # somebody else counted a member of the batch meanwhile
-            said = self.home.run(scripts.DELETE_WITH, *head, *self._effects(effects), now=stamp(self._clock))
+            script, arguments = self._deleting(reservation, effects, only_last=only_last)
+            said = self.home.run(script, *arguments, now=stamp(self._clock))
         return _SETTLED[said]
 
-    def delete_and_reserve(self, reservation: Reservation, queues: Sequence[str]) -> tuple[Settled, Reservation | None]:
-        """Remove a payload wherever it is, and take the first due one, in one step."""
-        head = (self._lease, call_id(), reservation.payload.id.encode(), reservation.token)
-        found = self.home.run(scripts.DELETE_AND_RESERVE, *head, *self._written(queues), now=stamp(self._clock))
-        settled, _, record = found.partition(b" ")
-        return _SETTLED[settled], taken(record, queues, scripts.DELETE_AND_RESERVE_QUEUES) if record else None
+    def _deleting(self, reservation: Reservation, effects: Effects, *, only_last: bool) -> Call:
+        head: list[Argument] = [reservation.payload.id.encode(), reservation.token, int(only_last)]
+        if effects == NONE:
+            return scripts.DELETE, head
+        return scripts.DELETE_WITH, head + self._effects(effects)
 
-    def _effects(self, effects: Effects) -> list[bytes | str | int]:
+    def delete_and_reserve(
+        self, reservation: Reservation, queues: Sequence[str], *, effects: Effects = NONE
+    ) -> tuple[Settled, Reservation | None]:
+        """Remove a payload and take the next one, in one exchange with the server."""
+        places = self._written(queues)
+        if not places or effects.batch is not None:  # the count of a batch may have to be found out anew
+            return self.delete(reservation, effects=effects), self.reserve(queues)
+        if effects == NONE:
+            own = (self._lease, call_id(), reservation.payload.id.encode(), reservation.token)
+            said, found = self.home.run(scripts.DELETE_AND_RESERVE, *own, *places, now=stamp(self._clock))
+        else:
+            delete = self._deleting(reservation, effects, only_last=False)
+            reserve: list[Argument] = [self._lease, call_id(), *places]
+            said, found = self.home.run_both(delete, (scripts.RESERVE, reserve), now=stamp(self._clock))
+        taken = self._read(found)
+        return _SETTLED[said], taken if isinstance(taken, Reservation) else None
+
+    def _effects(self, effects: Effects) -> list[Argument]:
         batch = effects.batch
         seen = None if batch is None else batch_records.look(self.home, batch.batch_id, (batch.member, *batch.dropped))
         counted = None if seen is None or batch is None else after_step(seen.record, seen.states, batch)

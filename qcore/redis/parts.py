@@ -5,13 +5,18 @@ Only plain string functions are used, so that they run on every server and on fa
 
 from __future__ import annotations
 
-START = """
+BEGIN = """
 local call = redis.call
 local P = string.sub(KEYS[1], 1, -13)
+local again = ARGV[2] == '1'
+"""
+
+START = (
+    BEGIN
+    + """
 local now = ARGV[1]
 if now == '' then local t = call('TIME') now = t[1] * 1000000 + t[2] else now = tonumber(now) end
 local ms = math.floor(now / 1000)
-local again = ARGV[2] == '1'
 local function whole(n) return string.format('%.0f', n) end
 local function number()
   local n = call('INCR', KEYS[1])
@@ -22,6 +27,7 @@ local function number()
   return whole(n)
 end
 """
+)
 
 WAKE = """
 local function wake(q, count)

@@ -1,21 +1,17 @@
-"""Pushes, locks and failed jobs as scripts take them, and what was taken as they give it.
-
-What cannot be stored raises here, before anything is sent.
-"""
+"""Pushes, locks and failed jobs as scripts take them. What cannot be stored raises here, before anything is sent."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from qcore.clock import milliseconds
-from qcore.driver import Payload, Reservation
 from qcore.errors import DriverError
 from qcore.redis.keys import name, place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from qcore.driver import Lock, Push, Unlock
+    from qcore.driver import Lock, Payload, Push, Unlock
     from qcore.failed import FailedJob
     from qcore.redis.script import Argument
 
@@ -25,7 +21,7 @@ _FAR = 1 << 52
 LARGEST = 512 << 20
 """Bytes of one value: more, the server does not even read."""
 
-_CHUNK = 200
+_CHUNK = 100
 _CHUNK_BYTES = 1 << 20
 
 
@@ -48,20 +44,6 @@ def body_of(payload: Payload) -> bytes:
     if len(payload.body) > LARGEST:
         raise DriverError(f"redis cannot hold a payload of {len(payload.body)} bytes: {LARGEST} are the most it takes")
     return payload.body
-
-
-def taken(record: bytes, queues: Sequence[str], first_queue: int) -> Reservation:
-    """Read what a script took: its queue by the number of the argument, attempts, token, two lengths, and the rest."""
-    at, attempts, token, of_id, of_verdict, rest = record.split(b" ", 5)
-    verdict = int(of_id)
-    body = verdict + int(of_verdict)
-    return Reservation(
-        queues[int(at) - first_queue],
-        Payload(rest[:verdict].decode(), rest[body:]),
-        int(attempts),
-        int(token),
-        rest[verdict:body].decode(),
-    )
 
 
 def push_arguments(push: Push) -> list[Argument]:

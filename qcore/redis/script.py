@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
 Argument = bytes | str | int
 
-_FORMS = 100
-"""Keys and numbers of arguments that a script remembers."""
-
 _calls = count()
 
 
@@ -48,20 +45,18 @@ class Script:
     def __init__(self, *parts: str) -> None:
         """Join the parts of the text."""
         self.text = "\n".join(parts)
-        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
         self._heads: dict[tuple[bytes, int], bytes] = {}
-        """What calls by the digest begin with, for each key and number of arguments: they are many, and it is the same."""
+        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def by_digest(self, key: bytes, arguments: Sequence[Argument]) -> bytes:
         """Pack the call of a script that the server knows."""
-        form = key, len(arguments)
-        head = self._heads.get(form)
+        # What is the same in every call is written once.
+        shape = (key, len(arguments))
+        head = self._heads.get(shape)
         if head is None:
-            if len(self._heads) >= _FORMS:
-                self._heads.clear()
-            head = b"*%d\r\n" % (4 + len(arguments)) + _written((b"EVALSHA", self.digest, b"1", key))
-            self._heads[form] = head
-        return head + _written(arguments)
+            words = packed((b"EVALSHA", self.digest, b"1", key))
+            head = self._heads[shape] = b"*%d\r\n%b" % (4 + len(arguments), words.partition(b"\r\n")[2])
+        return head + _strings(arguments)
 
     def by_text(self, key: bytes, arguments: Sequence[Argument]) -> bytes:
         """Pack the call that also teaches the server the script."""
@@ -70,10 +65,10 @@ class Script:
 
 def packed(words: Sequence[Argument]) -> bytes:
     """Write a command as the server reads it."""
-    return b"*%d\r\n" % len(words) + _written(words)
+    return b"*%d\r\n%b" % (len(words), _strings(words))
 
 
-def _written(words: Sequence[Argument]) -> bytes:
+def _strings(words: Sequence[Argument]) -> bytes:
     pieces = []
     for word in words:
         written = word if type(word) is bytes else str(word).encode()

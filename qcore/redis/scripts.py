@@ -14,7 +14,7 @@ goes through: the first write of reserve, delete, release and extend is a remova
 
 from __future__ import annotations
 
-from qcore.redis.parts import COUNTED, FAILED, FOUND, KEYS, LOCKS, START, STORE, WAKE
+from qcore.redis.parts import BEGIN, COUNTED, FAILED, FOUND, KEYS, LOCKS, START, STORE, WAKE
 from qcore.redis.script import Script
 
 PUSH = Script(
@@ -44,75 +44,67 @@ TAKE_LOCK = Script(
     START, KEYS, LOCKS.partition("local function push")[0], "return take(ARGV[3], ARGV[4], ARGV[5], ARGV[6])"
 )
 
-# Needs the lease and the id of the call as the third and fourth argument; the names of the queues are the last ones.
-# What is taken is told in one piece, which a client reads in one step; see ``qcore.redis.records.taken``.
-_TAKE = """
+_RESERVE = """
 local lease, rid = tonumber(ARGV[3]), ARGV[4]
+local function head_of(q, part)
+  local head = call('ZRANGE', q .. part, 0, 0, 'WITHSCORES')
+  return head[1], head[1] and tonumber(head[2]), part
+end
 local function is_before(due, member, other_due, other)
-  if due ~= other_due then return due < other_due end
+  if not other_due or due ~= other_due then return not other_due or due < other_due end
   return tonumber(string.sub(member, 1, 16)) < tonumber(string.sub(other, 1, 16))
 end
-local function record(at, id, body, attempts, token, verdict)
-  return at .. ' ' .. attempts .. ' ' .. token .. ' ' .. #id .. ' ' .. #verdict .. ' ' .. id .. verdict .. body
-end
-local function taken(at, reserved, id, member)
+local function taken(index, q, id, member)
   local k = P .. 'qcore:job:' .. id
   local j = call('HMGET', k, 'p', 'n', 'a', 'v')
   if not j[1] then  -- somebody else's work, or its hash was removed: what is left of it is the payload
     j[1], j[2] = member or id, number()
     id = 'unknown-' .. j[2]
     k = P .. 'qcore:job:' .. id
-    call('HSET', k, 'q', ARGV[at], 'p', j[1], 'n', j[2])
+    call('HSET', k, 'q', ARGV[index], 'p', j[1], 'n', j[2])
   end
   local token, attempts = number(), (tonumber(j[3]) or 0) + 1
   call('HSET', k, 'a', attempts, 't', token, 'r', rid)
-  call('ZADD', reserved, whole(math.ceil((now + lease) / 1000)), j[2] .. ':' .. id)
-  return record(at, id, j[1], attempts, token, j[4] or '')
+  call('ZADD', q .. ':reserved', whole(math.ceil((now + lease) / 1000)), j[2] .. ':' .. id)
+  return {id, j[1], attempts, token, j[4] or '', ARGV[index]}
 end
-local function taken_before(queues)
-  for at = queues, #ARGV do
-    local q = P .. 'queues:' .. ARGV[at]
+local function reserved_before(from)
+  for index = from, #ARGV do
+    local q = P .. 'queues:' .. ARGV[index]
     for _, member in ipairs(call('ZREVRANGE', q .. ':reserved', 0, 999)) do
       local id = string.sub(member, 18)
       local j = call('HMGET', P .. 'qcore:job:' .. id, 'r', 'p', 'a', 't', 'v')
-      if j[1] == rid then return record(at, id, j[2], j[3], j[4], j[5] or '') end
+      if j[1] == rid then return {id, j[2], tonumber(j[3]), j[4], j[5] or '', ARGV[index]} end
     end
   end
 end
-local function take_first(queues)
-  local next_due = nil
-  for at = queues, #ARGV do
-    local q = P .. 'queues:' .. ARGV[at]
-    local part, reserved = q .. ':delayed', q .. ':reserved'
-    local head, lost = call('ZRANGE', part, 0, 0, 'WITHSCORES'), call('ZRANGE', reserved, 0, 0, 'WITHSCORES')
-    local first, due = head[1], head[1] and tonumber(head[2])
-    if lost[1] and not (due and is_before(due, first, tonumber(lost[2]), lost[1])) then
-      first, due, part = lost[1], tonumber(lost[2]), reserved
-    end
+local function reserve(from)
+  local before = again and reserved_before(from)
+  if before then return before end
+  local next_due
+  for index = from, #ARGV do
+    local q = P .. 'queues:' .. ARGV[index]
+    local first, due, part = head_of(q, ':delayed')
+    local lost, lost_due = head_of(q, ':reserved')
+    if lost and is_before(lost_due, lost, due, first) then first, due, part = lost, lost_due, ':reserved' end
     if due and due <= ms then
       local head = call('LINDEX', q, 0)
       local j = head and call('HMGET', P .. 'qcore:job:' .. head, 'd', 'n')
       if not (j and j[1] and is_before(tonumber(j[1]), j[2], due, first)) then
-        call('ZREM', part, first)
-        return taken(at, reserved, string.sub(first, 18), first)
+        call('ZREM', q .. part, first)
+        return taken(index, q, string.sub(first, 18), first)
       end
     elseif due and (not next_due or due < next_due) then
       next_due = due
     end
     local id = call('LPOP', q)
-    if id then return taken(at, reserved, id) end
+    if id then return taken(index, q, id) end
   end
-  return next_due and next_due * 1000 - now
-end
-local function take(queues)
-  return again and taken_before(queues) or take_first(queues)
+  return next_due and whole(next_due * 1000 - now)
 end
 """
 
-RESERVE_QUEUES = 5
-"""The number of the argument that is the first queue of ``RESERVE``."""
-
-RESERVE = Script(START, _TAKE, f"return take({RESERVE_QUEUES})")
+RESERVE = Script(START, _RESERVE, "return reserve(5)")
 
 _REMOVE = """
 local job, refused = found(ARGV[3], ARGV[4])
@@ -126,27 +118,23 @@ call('DEL', job.k)
 if call('ZREM', job.q .. ':reserved', job.member) == 0 then call('ZREM', job.q .. ':delayed', job.member) end
 """
 
-DELETE = Script(START, FOUND, _REMOVE, _REMOVED, "return job.newest and 'done' or 'late'")
-
-DELETE_AND_RESERVE_QUEUES = 7
-"""As ``RESERVE_QUEUES``."""
+DELETE = Script(BEGIN, FOUND, _REMOVE, _REMOVED, "return job.newest and 'done' or 'late'")
 
 DELETE_AND_RESERVE = Script(
     START,
     FOUND,
-    _TAKE,
+    _RESERVE,
     """
 local job, said = found(ARGV[5], ARGV[6])
 if job then
+  said = job.newest and 'done' or 'late'
 """,
     _REMOVED,
-    f"""
-  said = job.newest and 'done' or 'late'
+    """
 elseif again and said == 'gone' then
   said = 'done'
 end
-local taken = take({DELETE_AND_RESERVE_QUEUES})
-return type(taken) == 'string' and said .. ' ' .. taken or said
+return {said, reserve(7) or false}
 """,
 )
 

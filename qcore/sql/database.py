@@ -65,7 +65,8 @@ class Database:
         given = {name: value for name, value in settings.items() if value is not None}
         self.dialect = dialect_of(url, given, create=create)
         self._create = create and self.dialect.makes_itself
-        self._local = threading.local()
+        self.local = threading.local()
+        """What each thread keeps for itself."""
         self._generation = 0
         """Counts how often all connections were given up."""
         self._checked = False
@@ -97,15 +98,15 @@ class Database:
 
     def connection(self) -> Connection:
         """Give the calling thread its connection; opened at the first call, and anew after a fork or a failure."""
-        held: Connection | None = getattr(self._local, "held", None)
-        if held is not None and self._local.generation != self._generation:
+        held: Connection | None = getattr(self.local, "held", None)
+        if held is not None and self.local.generation != self._generation:
             held.close()
         if held is None or not held.usable:
-            self._local.generation = self._generation
+            self.local.generation = self._generation
             held = self.dialect.connect()
             if not self._checked:
-                self._check(held)
-            self._local.held = held
+                self._check_or_close(held)
+            self.local.held = held
         return held
 
     def rows(self, statement: Statement, **inputs: object) -> list[Row]:
@@ -153,7 +154,8 @@ class Database:
         Closing them from here would meet a thread in the middle of a statement. The next use opens a new one.
         """
         self._generation += 1
-        held: Connection | None = getattr(self._local, "held", None)
+        self.dialect.close(self)
+        held: Connection | None = getattr(self.local, "held", None)
         if held is not None:
             held.close()
 
@@ -178,6 +180,13 @@ class Database:
         with self.connection().transaction():
             for statement in EMPTYING:
                 self.connection().say(statement)
+
+    def _check_or_close(self, connection: Connection) -> None:
+        try:
+            self._check(connection)
+        except BaseException:
+            connection.close()
+            raise
 
     def _check(self, connection: Connection) -> None:
         from qcore.sql.sqlite_text import VERSION

@@ -80,6 +80,9 @@ class Dialect(Protocol):
     def watch(self, home: Database, queues: Sequence[str], clock: Clock) -> Watch:
         """Give what notices that one of the queues changed."""
 
+    def close(self, home: Database) -> None:
+        """Close what the calling thread opened besides its connection."""
+
 
 def take_by_one_statement(
     home: Database, statements: Statements, queues: Sequence[str], inputs: dict[str, Any]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qcore.sql.statements import Statements
-from qcore.sql.tables import VERSION, creation, metadata, schema
+from qcore.sql.tables import VERSION, creation, emptying
 from qcore.sql.words import SqliteWords
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def text() -> str:
         _HEAD,
         f"VERSION = {VERSION}\n",
         f"CREATION = {_tuple(map(repr, creation('sqlite')))}\n",
-        f"EMPTYING = {_tuple(repr(f'DELETE FROM {table}') for table in metadata.tables if table != schema.name)}\n",
+        f"EMPTYING = {_tuple(map(repr, emptying()))}\n",
         f"_RESERVE = {_tuple(_call(statements.reserve(count)) for count in range(1, _QUEUES + 1))}\n",
         f"_DUE_IN = {_tuple(_call(statements.due_in(count)) for count in range(1, _QUEUES + 1))}\n",
         *(f"{name} = {_call(getattr(statements, name))}" for name in names),

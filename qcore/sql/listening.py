@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import select
 from typing import TYPE_CHECKING
 
 from qcore.clock import SystemClock
 from qcore.errors import DriverError
+from qcore.sql.statement import Statement
 from qcore.sql.trouble import LostError
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ logger = logging.getLogger("qcore")
 
 IDLE = 1_903_390_578
 """The first half of the advisory locks that idle workers hold: the letters qcor as a number."""
+
+_NUMBER = Statement("SELECT hashtext(%s)", ("queue",))
+"""The second half of those locks, and the name of a channel: queues that share a number wake each other, no more."""
 
 _POLL = 0.5
 """Seconds between two looks at a queue that nobody told of: notifications are a hint, and may be missed."""
@@ -73,9 +76,9 @@ class Ear:
             self._held = self._dialect.connect()
         self._held.say("UNLISTEN *; SELECT pg_advisory_unlock_all()")
         for name in queues:
-            channel = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+            [(number,)] = self._held.rows(_NUMBER, queue=name)
             # Who pushes sees by the lock that somebody waits, and says so on the channel.
-            self._held.say(f"LISTEN qcore_{channel}; SELECT pg_advisory_lock_shared({IDLE}, hashtext('{channel}'))")
+            self._held.say(f'LISTEN "qcore_{number}"; SELECT pg_advisory_lock_shared({IDLE}, {number})')
         self._queues = queues
 
     def changed(self) -> bool:
@@ -107,3 +110,9 @@ class Ear:
         """Listen no more: who is busy needs no notifications, and NOTIFY would hold up those who push."""
         if self._held is not None:
             self._try_to_listen(())
+
+    def close(self) -> None:
+        """Close the connection; the next wait opens another one."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None

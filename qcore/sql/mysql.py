@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from qcore.errors import DriverError, UnsupportedError
+from qcore.errors import ConfigError, DriverError, UnsupportedError
 from qcore.sql.connection import Connection
 from qcore.sql.pausing import Pausing
 from qcore.sql.server import LOCK_TIMEOUT, Address, on_one_line
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from qcore.sql.mysql_statements import MysqlStatements
     from qcore.sql.statements import Statements
 
-_OLDEST = {"MySQL": (8, 0, 1), "MariaDB": (10, 6, 0)}
+_OLDEST = {"MySQL": (8, 0, 17), "MariaDB": (10, 6, 0)}
+"""The first that skip locked rows, and that have a collation which compares every character."""
 
 _BUSY = {1205, 1213}
 _MISSING = {1054, 1146}
@@ -49,7 +49,6 @@ class Mysql:
     def __init__(self, url: str) -> None:
         """Take the URL; it is read, and pymysql loaded, with the first connection."""
         self._address = Address(url, "pymysql", "mysql+pymysql")
-        self._local = threading.local()
         self._is_mariadb = False
 
     @property
@@ -112,6 +111,8 @@ class Mysql:
 
         try:
             raw = pymysql.connect(**settings, autocommit=True)
+        except TypeError as error:
+            raise ConfigError(f"the URL of the {self.place} has a setting that pymysql does not: {error}") from error
         except (pymysql.Error, OSError, RuntimeError) as error:  # RuntimeError: a package for its password is missing
             raise DriverError(f"cannot connect to the {self.place}: {on_one_line(error)}") from error
         connection = Connection(raw, self)
@@ -152,11 +153,14 @@ class Mysql:
         own: Any = statements
         return home.atomically(lambda runs: _take(runs, own, queues, inputs))
 
+    def close(self, home: Database) -> None:
+        """There is nothing."""
+
     def watch(self, home: Database, queues: Sequence[str], clock: Clock) -> Pausing:  # noqa: ARG002 - as Dialect
         """Look again and again: nobody tells of a push."""
-        pausing: Pausing | None = getattr(self._local, "pausing", None)
+        pausing: Pausing | None = getattr(home.local, "pausing", None)
         if pausing is None:
-            pausing = self._local.pausing = Pausing()
+            pausing = home.local.pausing = Pausing()
         pausing.begin(clock)
         return pausing
 

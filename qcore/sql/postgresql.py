@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +51,6 @@ class Postgresql:
     def __init__(self, url: str) -> None:
         """Take the URL; it is read, and psycopg loaded, with the first connection."""
         self._address = Address(url, "psycopg", "postgresql+psycopg")
-        self._local = threading.local()
 
     @property
     def place(self) -> str:
@@ -141,14 +139,20 @@ class Postgresql:
         """Reserve the first due row."""
         return take_by_one_statement(home, statements, queues, inputs)
 
-    def watch(self, home: Database, queues: Sequence[str], clock: Clock) -> Watch:  # noqa: ARG002 - as Dialect
+    def close(self, home: Database) -> None:
+        """Close the connection for listening."""
+        ear: Ear | None = getattr(home.local, "ear", None)
+        if ear is not None:
+            ear.close()
+
+    def watch(self, home: Database, queues: Sequence[str], clock: Clock) -> Watch:
         """Listen; under the clock of a test nobody could, since its time does not pass by itself."""
         if not isinstance(clock, SystemClock):
             pausing = Pausing()
             pausing.begin(clock)
             return pausing
-        ear: Ear | None = getattr(self._local, "ear", None)
+        ear: Ear | None = getattr(home.local, "ear", None)
         if ear is None:
-            ear = self._local.ear = Ear(self)
+            ear = home.local.ear = Ear(self)
         ear.listen(queues)
         return ear

@@ -64,6 +64,7 @@ class Address:
         """Give what the module's ``connect`` takes.
 
         :raises MissingExtraError: when it is not installed.
+        :raises ConfigError: when the URL has a setting that cannot be read.
         """
         kind: Any = self.url.get_dialect()
         try:
@@ -73,10 +74,15 @@ class Address:
                 f"a {self.url.get_backend_name()} database needs {self._module}: pip install 'qcore-queue[{extra}]'"
             )
             raise MissingExtraError(message) from error
-        _, settings = kind(dbapi=module).create_connect_args(self.url)
+        try:
+            _, settings = kind(dbapi=module).create_connect_args(self.url)
+        except ValueError as error:
+            message = f"the URL of the {self.place} has a setting that is wrong ({', '.join(self.url.query)}): {error}"
+            raise ConfigError(message) from error
         return {"connect_timeout": _CONNECT_TIMEOUT, **settings}
 
 
 def on_one_line(error: BaseException) -> str:
-    """Give what a server says as one line."""
-    return " ".join(str(error).split())
+    """Give what a server says as one line, without the number that some put before it."""
+    said = error.args[1] if len(error.args) > 1 else error
+    return " ".join(str(said).split())

@@ -166,6 +166,9 @@ class Sqlite:
         """Reserve the first due row."""
         return take_by_one_statement(home, statements, queues, inputs)
 
+    def close(self, home: Database) -> None:
+        """There is nothing."""
+
     def watch(self, home: Database, queues: Sequence[str], clock: Clock) -> SqliteWatch:  # noqa: ARG002 - as Dialect
         """Give what notices that the file changed."""
         return SqliteWatch(self, home, clock)

@@ -35,11 +35,11 @@ CREATION = (
 )
 
 EMPTYING = (
-'DELETE FROM qcore_jobs',
-'DELETE FROM qcore_failed_jobs',
-'DELETE FROM qcore_keys',
-'DELETE FROM qcore_batches',
 'DELETE FROM qcore_batch_members',
+'DELETE FROM qcore_batches',
+'DELETE FROM qcore_failed_jobs',
+'DELETE FROM qcore_jobs',
+'DELETE FROM qcore_keys',
 )
 
 _RESERVE = (

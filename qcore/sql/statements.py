@@ -14,24 +14,21 @@ from sqlalchemy import (
     ColumnElement,
     LargeBinary,
     String,
-    and_,
     case,
     cast,
     delete,
     func,
     insert,
     literal_column,
-    not_,
     null,
-    or_,
     select,
     update,
 )
 
-from qcore.driver import pending
 from qcore.sql.batch_statements import BatchStatements
 from qcore.sql.compiled import given
-from qcore.sql.tables import failed_jobs, jobs, keys
+from qcore.sql.key_statements import KeyStatements
+from qcore.sql.tables import failed_jobs, jobs
 
 if TYPE_CHECKING:
     from qcore.sql.statement import Statement
@@ -42,8 +39,6 @@ _FIRST_TOKEN = jobs.c.id * literal_column(str(1 << 24))
 
 NEXT_TOKEN = case((jobs.c.token >= _FIRST_TOKEN, jobs.c.token), else_=_FIRST_TOKEN) + literal_column("1")
 
-_PENDING = pending("")
-
 _BODY = cast(jobs.c.body, LargeBinary)
 """SQLite keeps what it is given: a body that somebody wrote by hand, as text, shall come as bytes like the others."""
 
@@ -51,7 +46,7 @@ _BODY = cast(jobs.c.body, LargeBinary)
 _STATE = jobs.c.attempts, jobs.c.reserved_at, jobs.c.available_at
 
 
-class Statements(BatchStatements):
+class Statements(KeyStatements, BatchStatements):
     """The statements in the words of one database.
 
     Instants of jobs and keys are whole milliseconds: since 1970, or since now where the server's clock tells them;
@@ -255,95 +250,6 @@ class Statements(BatchStatements):
         """Inputs: before."""
         return self._compiled(delete(failed_jobs).where(failed_jobs.c.failed_at <= given("before")))
 
-    # keys
-
-    @cached_property
-    def get_key(self) -> Statement:
-        """Inputs: key, now. Returns value, expires_at."""
-        columns = select(keys.c.value, keys.c.expires_at)
-        return self._compiled(columns.where(keys.c.key == given("key"), self._alive()))
-
-    @cached_property
-    def lock_key(self) -> Statement:
-        """Inputs: key. Returns value, and keeps others from changing the row; also when its time is over."""
-        return self._compiled(select(keys.c.value).where(keys.c.key == given("key")).with_for_update())
-
-    @cached_property
-    def list_keys(self) -> Statement:
-        """Inputs: prefix, length (of the prefix), now, most. Returns key, value, expires_at."""
-        begins = func.substr(keys.c.key, literal_column("1"), given("length")) == given("prefix")
-        return self._compiled(
-            select(cast(keys.c.key, String), keys.c.value, keys.c.expires_at)
-            # The first condition lets the index find where they begin.
-            .where(keys.c.key >= given("prefix"), begins, self._alive())
-            .order_by(keys.c.key)
-            .limit(given("most"))
-            .offset(literal_column("0"))
-        )
-
-    @cached_property
-    def put_key(self) -> Statement:
-        """Inputs: key, value, end (or None)."""
-        return self._compiled(self._words.put(keys, self._key(), ["key"]))
-
-    @cached_property
-    def add_key(self) -> Statement:
-        """Inputs: key, value, end (or None). Changes nothing when there is such a row, be its time over or not."""
-        return self._compiled(self._words.add(keys, self._key(), ["key"]))
-
-    @cached_property
-    def renew_key(self) -> Statement:
-        """Inputs: key, value, end (or None), now. Changes nothing unless its time is over."""
-        over = update(keys).where(keys.c.key == given("key"), keys.c.expires_at <= self._words.now())
-        return self._compiled(over.values(value=given("value"), expires_at=self._words.instant("end")))
-
-    @cached_property
-    def change_key(self) -> Statement:
-        """Inputs: key, value. It lives as long as before."""
-        return self._compiled(update(keys).where(keys.c.key == given("key")).values(value=given("value")))
-
-    @cached_property
-    def take_over_key(self) -> Statement:
-        """Inputs: key, value (its new owner), waiting (its owner while its payload waits for a commit), end, now.
-
-        Changes nothing while somebody else holds the lock whose payload is live or waits for a commit.
-        """
-        # By its written name: SQLAlchemy would put a second table of keys into the subquery.
-        is_live = select(jobs.c.id).where(jobs.c.uuid == literal_column("qcore_keys.value")).exists()
-        waits = func.substr(keys.c.value, literal_column("1"), literal_column(str(len(_PENDING)))) == _written(_PENDING)
-        is_own = or_(keys.c.value == given("value"), keys.c.value == given("waiting"))
-        free = or_(keys.c.expires_at <= self._words.now(), is_own, and_(not_(waits), not_(is_live)))
-        taken = update(keys).where(keys.c.key == given("key"), free)
-        return self._compiled(taken.values(value=given("value"), expires_at=self._words.instant("end")))
-
-    def _key(self) -> dict[str, Any]:
-        return {"key": given("key"), "value": given("value"), "expires_at": self._words.instant("end")}
-
-    def _alive(self) -> ColumnElement[bool]:
-        return or_(keys.c.expires_at.is_(None), keys.c.expires_at > self._words.now())
-
-    @cached_property
-    def unlock(self) -> Statement:
-        """Inputs: key, owner, waiting."""
-        is_own = or_(keys.c.value == given("owner"), keys.c.value == given("waiting"))
-        return self._compiled(delete(keys).where(keys.c.key == given("key"), is_own))
-
-    @cached_property
-    def forget_key(self) -> Statement:
-        """Inputs: key, now."""
-        return self._compiled(delete(keys).where(keys.c.key == given("key"), self._alive()))
-
-    @cached_property
-    def forget_key_with(self) -> Statement:
-        """Inputs: key, value, now."""
-        of_owner = delete(keys).where(keys.c.key == given("key"), keys.c.value == given("value"), self._alive())
-        return self._compiled(of_owner)
-
-    @cached_property
-    def sweep_keys(self) -> Statement:
-        """Inputs: now."""
-        return self._compiled(delete(keys).where(keys.c.expires_at <= self._words.now()))
-
 
 _FAILED = select(
     cast(failed_jobs.c.uuid, String),
@@ -358,7 +264,3 @@ _FAILED = select(
 
 def _held() -> tuple[ColumnElement[bool], ...]:
     return jobs.c.id == given("row"), jobs.c.token == given("token"), jobs.c.reserved_at.is_not(None)
-
-
-def _written(text: str) -> ColumnElement[str]:
-    return literal_column(f"'{text}'", String)

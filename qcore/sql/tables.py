@@ -169,6 +169,11 @@ def creation(dialect_name: str) -> list[str]:
     return [*(str(each.compile(dialect=dialect)).strip() for each in made), _STAMP_AGAIN, _STAMP]
 
 
+def emptying() -> list[str]:
+    """List the statements that remove all that is in the tables."""
+    return [f"DELETE FROM {table.name}" for table in metadata.sorted_tables if table is not schema]  # noqa: S608 - our own names
+
+
 _STAMP_AGAIN = f"UPDATE qcore_schema SET version = {VERSION} WHERE version < {VERSION}"  # noqa: S608 - our own constant
 _STAMP = (
     f"INSERT INTO qcore_schema (version) SELECT {VERSION} "  # noqa: S608 - our own constant

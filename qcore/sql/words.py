@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 _NOBODY_WAITS = " AND ".join(
-    f"{call}({IDLE}, hashtext(md5(qcore_jobs.queue)))" for call in ("pg_try_advisory_lock", "pg_advisory_unlock")
+    f"{call}({IDLE}, hashtext(qcore_jobs.queue))" for call in ("pg_try_advisory_lock", "pg_advisory_unlock")
 )
-_TOLD = "pg_notify('qcore_' || md5(qcore_jobs.queue), '')"
+_TOLD = "pg_notify('qcore_' || hashtext(qcore_jobs.queue), '')"
 
 
 class Words(Protocol):

@@ -350,4 +350,5 @@ def test_failed_members_are_shown_with_what_they_hold(project: Project, cli: Cli
     shown = cli("batch", found["id"], env={"COLUMNS": "200"}).stdout
 
     assert "  Import(path='a.csv', token=[redacted])  ValueError: no such file\n" in shown
-    assert "  Import(path='a.csv', token=[re...  ValueError:" in cli("batch", found["id"], env={"COLUMNS": "60"}).stdout
+    on_a_terminal = project.run_on_a_terminal("batch", found["id"], columns=60)
+    assert "  Import(path='a.csv', to\u2026  ValueError: no such file\n" in on_a_terminal

@@ -263,7 +263,9 @@ def test_v_shows_what_the_jobs_hold(project: Project, cli: Cli, monkeypatch: pyt
     cli("work", "--stop-when-empty", "--timeout", "0", "--memory", "0", "-q")
 
     lines = cli("failed", "-v", env={"COLUMNS": "60"}).stdout.splitlines()
-    assert {"    login(user='bob', password=[redacted])", f"    Import(path='{'a' * 40}..."} <= set(lines)
+    assert {"    login(user='bob', password=[redacted])", f"    Import(path='{'a' * 100}')"} <= set(lines)
+    shown = project.run_on_a_terminal("failed", "-v", columns=60)
+    assert f"    Import(path='{'a' * 40}...\n" in shown
     assert not [line for line in lines if "4711" in line or "swordfish" in line]
     assert "    [encrypted]" in lines
 

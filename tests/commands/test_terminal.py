@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qcore.commands.terminal import escaped, has_colour, local, span_text, table
+from qcore.commands.terminal import escaped, has_colour, local, span_text
 
 
 @given(st.text())
@@ -34,12 +34,6 @@ def test_only_what_cannot_be_seen_is_escaped(text: str, shown: str) -> None:
 
 def test_a_long_text_is_cut() -> None:
     assert "abc..." == escaped("abcdef", 3)
-
-
-def test_columns_are_aligned() -> None:
-    lines = table(("NAME", "COUNT"), [("a", 1), ("long\nname", 100)], right=("COUNT",))
-
-    assert ["NAME        COUNT", "a               1", r"long\nname    100"] == lines
 
 
 class Screen(io.StringIO):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -147,3 +150,57 @@ def test_a_job_whose_worker_was_killed_runs_again_as_attempt_2(project: Project,
     assert 0 == finished.code
     assert "Processed: Patient" in finished.out
     assert (0, 0, 0) == project.counts()
+
+
+def test_the_first_ctrl_c_says_what_happens_and_what_the_second_one_does(project: Project, cli: Cli, gate: str) -> None:
+    cli("dispatch", "Waits")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "qcore", "work"]
+    with subprocess.Popen(command, cwd=project.root, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = read_until(ours, "started 1")
+        process.send_signal(signal.SIGINT)
+        # Not waited for: who is about to wait in the system when a signal comes hears of it afterwards.
+        project.open_gate(gate)
+        shown += read_until(ours, "DONE")
+        assert 0 == process.wait(PATIENCE)
+    os.close(ours)
+
+    assert 1 == shown.count("\rStopping: finishing the job in hand; once more to interrupt it\r\n")
+    assert shown.index("Stopping: ") < shown.index("finished") < shown.index("DONE")
+
+
+def read_until(terminal: int, text: str) -> str:
+    shown = ""
+    while text not in shown:
+        shown += os.read(terminal, 4096).decode()
+    return shown
+
+
+@pytest.mark.parametrize("how", ["--stop-when-empty", "--drain"])
+def test_queues_that_nobody_works_on_are_named(project: Project, cli: Cli, how: str) -> None:
+    for words in ([], ["--queue", "mail"], ["--queue", "mail", "--delay", "1000"], ["--queue", "reports"]):
+        cli("dispatch", "Greet", "name=bob", *words)
+
+    finished = project.run("work", how)
+    everywhere = project.run("work", "--stop-when-empty", "--queue", "mail,reports")
+
+    assert (0, "3 jobs wait on other queues: mail (2), reports (1)\n") == (finished.code, finished.err)
+    assert (0, "") == (everywhere.code, everywhere.err)
+
+
+def test_of_many_queues_that_nobody_works_on_the_fullest_are_named(project: Project, cli: Cli) -> None:
+    for number in range(7):
+        cli("dispatch", "Greet", "name=bob", "--queue", f"q{number}")
+    cli("dispatch", "Greet", "name=bob", "--queue", "q6")
+
+    finished = project.run("work", "--stop-when-empty")
+
+    assert "8 jobs wait on other queues: q6 (2), q0 (1), q1 (1), q2 (1), q3 (1) and 2 more\n" == finished.err
+
+
+@pytest.mark.parametrize("how", [["--json"], ["-q"]])
+def test_only_people_hear_of_queues_that_nobody_works_on(project: Project, cli: Cli, how: list[str]) -> None:
+    cli("dispatch", "Greet", "name=bob", "--queue", "mail")
+
+    assert (0, "", "") == project.run("work", "--stop-when-empty", *how)

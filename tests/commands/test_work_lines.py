@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from qcore import App, Config, Job, WorkerOptions
+from qcore.commands.work_calm import Restless
 from qcore.commands.work_lines import Json, Plain, Style, Terminal
 from qcore.commands.work_output import Printer, listen
 from qcore.events import (
@@ -72,7 +73,7 @@ class Stage:
                 raise ValueError("late")
 
     def run(self, what: str, style: Style, **options: Any) -> list[str]:
-        listen(self.app, style, self.lines.append)
+        listen(self.app, style, self.lines.append, calm=Restless())
         self.app.dispatch(Acts(what))
         self.app.worker(options=WorkerOptions(timeout=0, **options)).run_next_job()
         return self.lines
@@ -230,7 +231,7 @@ def test_what_a_worker_is_told_has_its_line(
         Plain(stage.app.redactor, 0),
         Terminal(stage.app.redactor, 0, colour=False),
     ):
-        listen(stage.app, style, stage.lines.append)
+        listen(stage.app, style, stage.lines.append, calm=Restless())
 
     stage.app.events.emit(event)
 
@@ -246,7 +247,7 @@ def test_what_a_worker_is_told_has_its_line(
 
 
 def test_other_ends_of_a_worker_have_no_line(stage: Stage) -> None:
-    listen(stage.app, Plain(stage.app.redactor, 0), stage.lines.append)
+    listen(stage.app, Plain(stage.app.redactor, 0), stage.lines.append, calm=Restless())
 
     stage.app.events.emit(WorkerStopping(*WHO, reason="max_jobs", jobs_processed=7))
 

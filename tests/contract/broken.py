@@ -5,6 +5,7 @@ A contract that passes them would be worth nothing: ``test_broken_drivers.py`` n
 
 from __future__ import annotations
 
+import fnmatch
 from typing import TYPE_CHECKING
 
 from qcore.driver import NONE, Effects, Payload, Push, Reservation, Settled
@@ -365,3 +366,24 @@ class MisstatesItsLease(Broken):
 
 class HasNotWhatItClaims(Broken):
     extend = None  # type: ignore[assignment]
+
+
+class TakesNamesForPatterns(Broken):
+    """Clears whatever the name matches."""
+
+    def clear(self, queue: str) -> int:
+        return sum(super(Broken, self).clear(name) for name in fnmatch.filter(list(self.memory.queues), queue))
+
+
+class MixesQueueParts(Broken):
+    """Keeps what is delayed under a name that a queue may have."""
+
+    def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
+        super().push(f"{queue}:delayed" if delay else queue, payload, delay=delay)
+
+
+class CutsIds(Broken):
+    """Has a column that is too narrow."""
+
+    def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
+        super().push(queue, payload._replace(id=payload.id[:190]), delay=delay)

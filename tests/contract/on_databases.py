@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qcore.clock import Clock
     from qcore.driver import Driver
 
+
 def emptied(url: str) -> Iterator[Database]:
     """Open a database of a server, with tables in which nothing is."""
     database = Database(url)

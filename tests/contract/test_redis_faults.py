@@ -137,6 +137,17 @@ CALLS: dict[str, Callable[[Scene], object]] = {
             batch=BatchStep(BATCH, "job", State.DONE, 1.0),
         ),
     ),
+    "delete and reserve": lambda on: [
+        on.batches.add(BATCH, ["1", "2"], pushes("1", "2")),
+        [without_tokens(each) for each in on.driver.delete_and_reserve(on.held, ["default"])],
+    ],
+    "delete and reserve nothing": lambda on: on.driver.delete_and_reserve(on.held, ["default"]),
+    "delete with what follows and reserve": lambda on: [
+        without_tokens(each)
+        for each in on.driver.delete_and_reserve(
+            on.held, ["next", "default"], effects=Effects(pushes=(LOCKED, Push("next", payload("link"))))
+        )
+    ],
     "release": lambda on: on.driver.release(on.held, delay=5, count=False, verdict="killed"),
     "extend": lambda on: on.driver.extend(on.held, 600),
     "size": lambda on: on.driver.size("default"),

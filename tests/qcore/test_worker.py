@@ -664,7 +664,8 @@ def test_the_loop_is_closed_also_when_the_run_ends_with_an_error(
 
     async def handle(_: Act) -> None:
         loops.append(asyncio.get_running_loop())
-        monkeypatch.setattr(app.connection().driver, "delete", gone)
+        for name in ("delete", "delete_and_reserve"):
+            monkeypatch.setattr(app.connection().driver, name, gone, raising=False)
 
     doing(handle).dispatch()
 

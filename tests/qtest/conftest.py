@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +14,9 @@ from qcore import current
 from tests.qtest.signup import ran
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Run = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +58,48 @@ def outer(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, _all_loade
     )
     pytester.syspathinsert()
     return pytester
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A project with a module of jobs."""
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    pytester.makepyfile(
+        shop="""
+        from qcore import Job, job
+        ran = []
+        class Ship(Job):
+            def __init__(self, order=1):
+                self.order = order
+            def handle(self):
+                ran.append(self.order)
+        class Explode(Job):
+            def handle(self):
+                raise ValueError("boom")
+        class Once(Job, unique=True):
+            def handle(self):
+                pass
+        @job(timeout=60)
+        async def slow(seconds):
+            import asyncio
+            await asyncio.sleep(seconds)
+        """
+    )
+    return pytester
+
+
+@pytest.fixture
+def run(project: pytest.Pytester) -> Run:
+    """Run pytest there: ``run("xdist", "-n2", passed=3)`` with these plugins, arguments, and this outcome."""
+
+    def run(plugins: str, *arguments: str, **expected: Any) -> pytest.RunResult:
+        loaded = [part for each in plugins.split() for part in ("-p", each)]
+        result = project.runpytest_subprocess(
+            "--disable-plugin-autoload", "-p", "qtest.plugin", "-p", "no:cacheprovider", "-Werror", *loaded, *arguments
+        )
+        if expected:
+            result.assert_outcomes(**expected)
+        return result
+
+    return run

@@ -11,7 +11,7 @@ from qcore import App, Config, ConfigError, Job, batch, bulk, chain, dispatch_sy
 from qcore.handlers import handler
 from qcore.response import after_response
 from qtest import ExpectationError, FrozenClock, like
-from qtest.drivers import MissingDriverError
+from qtest.drivers import PLACES, MissingDriverError, Place
 from tests.qtest.signup import Audit, Broken, Flaky, Only, Reminder, SendMail, Welcome, notify, ran, sign_up
 
 if TYPE_CHECKING:
@@ -182,11 +182,12 @@ def test_the_same_test_runs_on_other_drivers(driver: str, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_driver_that_does_not_exist_is_refused() -> None:
+def test_a_driver_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PLACES, "away", Place(None))
     with pytest.raises(ConfigError, match="there is no driver 'rabbit' for tests; there are memory, sqlite"):
         qtest.QueueFake(driver="rabbit")
     with pytest.raises(MissingDriverError, match="run the tests on memory, sqlite"):
-        qtest.QueueFake(driver="redis")
+        qtest.QueueFake(driver="away")
 
 
 def test_the_origin_of_a_push_is_the_line_that_dispatched_it(queue_fake: QueueFake) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import qtest
-from qcore import App, Config, batch, chain, closure, find_batch, push
+from qcore import App, Config, Job, batch, chain, closure, find_batch, push
 from qcore.driver import Payload
 from qtest import like
 from tests.qtest.signup import Audit, Only, Reminder, SendMail, Welcome, notify, ran, sign_up
@@ -194,6 +194,35 @@ def test_closures_are_found_by_their_name() -> None:
         closure(lambda: None, name="sync").dispatch()
         queue.assert_closure_pushed(lambda job: job.name == "sync")
         queue.assert_closure_not_pushed(lambda job: job.name == "other")
+
+
+class Splits(Job):
+    """Makes more of its batch, or ends it."""
+
+    def __init__(self, parts: int) -> None:
+        self.parts = parts
+
+    def handle(self) -> None:
+        found = self.batch()
+        assert found is not None
+        if self.parts:
+            found.add([Audit(str(number)) for number in range(self.parts)])
+        else:
+            found.cancel()
+
+
+@pytest.mark.parametrize(("parts", "total", "is_cancelled"), [(2, 3, False), (0, 1, True)])
+def test_a_job_on_its_own_can_be_a_member_of_a_batch(
+    queue_fake: QueueFake, parts: int, total: int, *, is_cancelled: bool
+) -> None:
+    """TST-33: withFakeBatch()."""
+    with qtest.interactions(Splits(parts), batch=batch([Splits(parts)], name="split")) as it:
+        it.job.handle()
+        found = it.job.batch()
+
+    assert found is not None
+    assert (found.name, found.total, found.cancelled) == ("split", total, is_cancelled)
+    assert len(queue_fake.pushed(Audit)) == parts
 
 
 def test_a_handler_that_does_not_exist_is_refused_at_once(queue_fake: QueueFake) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,19 +16,13 @@ import qtest
 from qcore import batch, chain
 from qtest import QueueFake, like
 from qtest.writing import verbosity
+from tests.qtest.scenarios import SCENARIOS, scenario
 from tests.qtest.signup import Audit, Broken, Flaky, Login, Only, SendMail, Welcome, import_all, notify, sign_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GOLDEN = Path(__file__).parent / "golden"
-Scenario = Callable[[QueueFake], object]
-SCENARIOS: dict[str, Scenario] = {}
-
-
-def scenario(function: Scenario) -> Scenario:
-    SCENARIOS[function.__name__] = function
-    return function
 
 
 @scenario
