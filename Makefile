@@ -10,7 +10,7 @@ VERSIONS := 3.11 3.12 3.13
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all $(VERSIONS:%=test-%) test-here lint format types floors docs package check bench bench-peers clean
+.PHONY: help demo test test-all $(VERSIONS:%=test-%) test-here lint format types floors docs package check bench bench-peers chaos clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ $(VERSIONS:%=test-%): test-%:
 
 test-here: $(VENV)/.dev
 	@.ci/install-missing
-	$(PYTEST) -q -n $(WORKERS) -m 'not packaging'
+	$(PYTEST) -q -n $(WORKERS) -m 'not packaging' --backends=memory,sqlite
 
 lint: $(VENV)/.dev ## Check style and formatting
 	$(BIN)/ruff check .
@@ -64,6 +64,11 @@ bench: $(VENV)/.dev ## Measure speed, as ratios within one run
 
 bench-peers: $(VENV)/.dev ## The same beside the test modes of others, which it installs in .venv-peers-*
 	$(BIN)/python benchmarks/run.py --rows peers
+
+chaos: $(VENV)/.dev ## Kill workers and servers for minutes: SEED=1 SECONDS=300 BACKENDS=sqlite
+	@.ci/install-missing
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
+	  $(if $(BACKENDS),--backends $(BACKENDS))
 
 clean: ## Remove what was made here; data in .qcore stays
 	rm -rf .venv .venv-3.* .venv-peers-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
