@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qcore.driver import Driver, Pipelined, Settled
+from qcore.driver import Driver, Effects, Pipelined, Push, Settled
 from qtest.contract_base import ContractBase, lost_and_reserved, needs, payload, pushed_and_reserved, reserved
 
 if TYPE_CHECKING:
@@ -87,3 +87,16 @@ class PipelinedContract(ContractBase):
         assert settled is Settled.STALE
         assert reservation is not None
         assert (b"new", 2) == (reservation.payload.body, reservation.attempts)
+
+    @needs("pipelined", "effects_atomic")
+    def test_effects_come_before_the_reserve(self, driver: Driver, pipelined: Pipelined) -> None:
+        """The next link of a chain may be the next payload; and it is pushed once."""
+        held = pushed_and_reserved(driver)
+        effects = Effects(pushes=(Push("default", payload("link")),))
+
+        settled, reservation = pipelined.delete_and_reserve(held, ["default"], effects=effects)
+
+        assert settled is Settled.DONE
+        assert reservation is not None
+        assert reservation.payload.id == "link"
+        assert (Settled.GONE, None) == pipelined.delete_and_reserve(held, ["default"], effects=effects)
