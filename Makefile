@@ -35,7 +35,7 @@ $(VERSIONS:%=test-%): test-%:
 
 test-here: $(VENV)/.dev
 	@.ci/install-missing
-	$(PYTEST) -q -n $(WORKERS) -m 'not packaging'
+	$(PYTEST) -q -n $(WORKERS) -m 'not packaging' --backends=memory,sqlite
 
 lint: $(VENV)/.dev ## Check style and formatting
 	$(BIN)/ruff check .

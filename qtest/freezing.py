@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _MICRO = 1_000_000
 
+_API = "freezegun.api"
+
 _MILLI = 1000
 """Microseconds in the unit of the drivers. They round up, so that nothing is early: a clock that stood between two
 milliseconds would find a job of 60 s not yet due after 60 s."""
@@ -165,6 +167,9 @@ class UserTime:
 
     def _look(self) -> None:
         """Take the clock along with a freeze that was moved since, or that began."""
+        api = sys.modules.get(_API)  # asked at every look at the clock, and nearly always all there is to do
+        if api is None or not api.freeze_factories:
+            return
         factory = _factory()
         if factory is None:
             return
@@ -220,13 +225,9 @@ def _microseconds(factory: _Factory) -> int:
     return passed // _STEP
 
 
-def _loaded() -> ModuleType | None:
-    return sys.modules.get("freezegun.api")
-
-
 def _factory() -> _Factory | None:
     """Give what moves the innermost active freeze, None when there is none."""
-    api = _loaded()
+    api = sys.modules.get(_API)
     found: _Factory | None = None
     if api is not None and api.freeze_factories:
         with suppress(IndexError):  # it ends in another thread

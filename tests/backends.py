@@ -1,10 +1,12 @@
 """The backends that tests of an App run on: the same tests on each, with no server of anybody's own.
 
-``pytest --backends=memory,sqlite`` runs them on some only.
+All tests run on memory and on SQLite. On the others run by themselves those in which the home has a part: chains,
+batches, locks, what middleware keeps, failed jobs, signals. ``pytest --backends=redis,postgres`` runs all on these.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -90,15 +92,34 @@ BACKENDS = {
 }
 
 
+_ALWAYS = ("memory", "sqlite")
+
+_OF_THE_HOME = re.compile(
+    r"batch|chain|unique|debounce|callback|settlement|retry|failed|signal|queue|attack|middleware|rate|overlap|throttle"
+)
+"""What is in the names of modules whose tests run on every backend."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--backends", default=",".join(BACKENDS), help="the backends that tests of an App run on")
+    parser.addoption("--backends", help=f"run all tests of an App on these: {','.join(BACKENDS)}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what asks for a backend on each of them."""
     if "backend" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--backends").split(",")
-        metafunc.parametrize("backend", chosen, indirect=True)
+        metafunc.parametrize("backend", _chosen(metafunc.config, metafunc.module.__name__), indirect=True)
+
+
+def _chosen(config: pytest.Config, module: str) -> tuple[str, ...]:
+    given: str | None = config.getoption("--backends")
+    if given is None:
+        return tuple(BACKENDS) if _OF_THE_HOME.search(module) else _ALWAYS
+    chosen = tuple(given.split(","))
+    if unknown := set(chosen) - set(BACKENDS):
+        raise pytest.UsageError(
+            f"--backends: there is no {', '.join(sorted(unknown))}; there are {', '.join(BACKENDS)}"
+        )
+    return chosen
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ _FAR = 1 << 52
 LARGEST = 512 << 20
 """Bytes of one value: more, the server does not even read."""
 
-_CHUNK = 200
+_CHUNK = 100
 _CHUNK_BYTES = 1 << 20
 
 
