@@ -58,6 +58,7 @@ class Recorder:
         self._app = app
         self._by_id: dict[str, Pushed] = {}
         self._tells_progress: set[str] = set()
+        self._drivers: dict[str, Inspectable | None] = {}
         self._lock = threading.Lock()
         self.stop: Callable[[], None] = app.listen(Event, self._hear)
 
@@ -77,8 +78,8 @@ class Recorder:
     def look_around(self) -> None:
         """Note what a home pushed by itself, such as the callbacks of a batch: nobody told of it."""
         for connection in dict.fromkeys((self._app.config.default, *(name for name, _ in self.places))):
-            driver = self._app.connection(connection).driver
-            if not isinstance(driver, Inspectable):
+            driver = self.inspectable(connection)
+            if driver is None:
                 continue
             found = []
             for count in driver.counts():
@@ -88,6 +89,13 @@ class Recorder:
             for each in sorted(found, key=self._turn_of) if len(found) > 1 else found:
                 delay = max(each.available_at - self._app.clock.now(), 0) if each.state == "delayed" else 0
                 self._add(connection, each.queue, each.payload, delay)
+
+    def inspectable(self, connection: str) -> Inspectable | None:
+        """Give the driver of a connection if it can be looked into; asked once, because asking takes its time."""
+        if connection not in self._drivers:
+            driver = self._app.connection(connection).driver
+            self._drivers[connection] = driver if isinstance(driver, Inspectable) else None
+        return self._drivers[connection]
 
     def _turn_of(self, listed: Listed) -> int:
         callback = Content(listed.payload, self._app.job_codec, None).look()[2].get("callback") or {}
