@@ -11,20 +11,39 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests.chaos.faults import schedule
 from tests.chaos.history import CLOCK
 from tests.chaos.places import PLACES
 from tests.chaos.running import Run
+from tests.chaos.steps import QUICK
+from tests.chaos.steps import run as run_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.chaos.places import Place
-    from tests.chaos.running import Report
 
-COLUMNS = ("backend", "runs", "jobs", "faults", "started", "duplicates", "lost", "stuck", "other", "recovery")
+
+class Row(NamedTuple):
+    """What one run came to, or all runs on a backend: a row of the table."""
+
+    backend: str
+    runs: int
+    jobs: int
+    steps: int
+    """At which something happened to a process."""
+    faults: int
+    started: int
+    """How often a handler was called."""
+    duplicates: int
+    lost: int
+    stuck: int
+    other: int
+    """Violations of other kinds."""
+    recovery: float
+    """The longest, in seconds."""
 
 
 def main() -> int:
@@ -32,50 +51,55 @@ def main() -> int:
     given = _arguments()
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(1_000_000)
     _say(f"seed {seed}: make chaos SEED={seed} SECONDS={given.seconds:g} BACKENDS={','.join(given.backends)}")
-    reports: list[Report] = []
+    rows: list[Row] = []
     with ExitStack() as stack:
         places = [stack.enter_context(PLACES[name]()) for name in given.backends]
         end = CLOCK.monotonic() + given.seconds
-        while not reports or CLOCK.monotonic() < end:
-            reports += [_one(place, seed, given.jobs, given.faults) for place in places]
+        while not rows or CLOCK.monotonic() < end:
+            # Of four seeds one goes through all steps of a kind of job, one is about a long queue, two mix all kinds.
+            act = _steps if seed % 4 == 1 else _run
+            for place in places:
+                with tempfile.TemporaryDirectory(prefix="qcore-chaos-") as folder:
+                    rows.append(act(place, Path(folder), seed, given))
             seed += 1
-    _say("\n" + _table(reports))
-    return int(any(report.violations for report in reports))
+    _say("\n" + _table(rows))
+    return int(any(row.lost or row.stuck or row.other for row in rows))
 
 
-def _one(place: Place, seed: int, jobs: int, faults: int) -> Report:
-    # Every third run is about a long queue, the others about all kinds of jobs.
-    kind, size = ("backlog", 2000) if seed % 3 == 0 else ("mixed", jobs)
-    with tempfile.TemporaryDirectory(prefix="qcore-chaos-") as folder:
-        run = Run(place, Path(folder), kind=kind, seed=seed, size=size)
-        title = f"{place.name:<8} seed {seed} {kind:<8}"
-        report = run.through(schedule(seed, faults, place), lambda said: _show(f"{title} {said}"))
+def _steps(place: Place, folder: Path, seed: int, _: argparse.Namespace) -> Row:
+    kind = QUICK[seed // 4 % len(QUICK)]
+    title = f"{place.name:<8} seed {seed} every step of: {kind}"
+    _show(title)
+    outcomes = [outcome for _, outcome in run_steps(place, folder, kinds=[kind], stride=1)]
+    wrong = [told for outcome in outcomes for told in outcome.violations]
+    reached = sum(outcome.reached for outcome in outcomes)
+    _say("\n".join([f"{title}, {reached} steps, {'VIOLATED' if wrong else 'ok'}", *wrong]))
+    return Row(place.name, 1, 0, reached, 0, 0, 0, 0, 0, len(wrong), 0)
+
+
+def _run(place: Place, folder: Path, seed: int, given: argparse.Namespace) -> Row:
+    kind, size = ("backlog", 2000) if seed % 4 == 0 else ("mixed", given.jobs)
+    title = f"{place.name:<8} seed {seed} {kind}"
+    run = Run(place, folder, kind=kind, seed=seed, size=size)
+    report = run.through(schedule(seed, given.faults, place), lambda said: _show(f"{title} {said}"))
     told = f"{report.jobs} jobs, {len(report.hits)} faults, {report.more} duplicates, {report.seconds:.0f} s"
-    _say(f"{title} {told}, {'ok' if not report.violations else 'VIOLATED'}")
-    if report.violations:
-        _say(report.told())
-    return report
+    _say(f"{title}, {told}, {f'VIOLATED{chr(10)}{report.told()}' if report.violations else 'ok'}")
+    rules = [violation.rule for violation in report.violations]
+    lost, stuck = rules.count("nothing is lost"), rules.count("it drains")
+    other = len(rules) - lost - stuck
+    return Row(
+        place.name, 1, report.jobs, 0, len(report.hits), report.runs, report.more, lost, stuck, other, report.recovery
+    )
 
 
-def _table(reports: Sequence[Report]) -> str:
-    rows: list[tuple[str, ...]] = [COLUMNS]
-    for name in dict.fromkeys(report.backend for report in reports):
-        mine = [report for report in reports if report.backend == name]
-        rules = [violation.rule for report in mine for violation in report.violations]
-        lost, stuck = rules.count("nothing is lost"), rules.count("it drains")
-        numbers = (
-            len(mine),
-            sum(report.jobs for report in mine),
-            sum(len(report.hits) for report in mine),
-            sum(report.runs for report in mine),
-            sum(report.more for report in mine),
-            lost,
-            stuck,
-            len(rules) - lost - stuck,
-        )
-        rows.append((name, *map(str, numbers), f"{max(report.recovery for report in mine):.1f} s"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+def _table(rows: Sequence[Row]) -> str:
+    told: list[tuple[str, ...]] = [Row._fields]
+    for name in dict.fromkeys(row.backend for row in rows):
+        _, *columns = zip(*(row for row in rows if row.backend == name), strict=True)
+        *counts, recovery = columns
+        told.append((name, *(str(sum(column)) for column in counts), f"{max(recovery):.1f} s"))
+    widths = [max(map(len, column)) for column in zip(*told, strict=True)]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in told)
 
 
 def _arguments() -> argparse.Namespace:

@@ -84,6 +84,13 @@ class Evidence:
         """When the dispatch began under a name."""
         return {line.name: line.at for line in self.lines if line.what == "dispatching"}
 
+    @cached_property
+    def more(self) -> int:
+        """How many runs the faults have cost."""
+        promises = {**self.doubtful, **self.promises}
+        runs = Counter(each.id for each in self.deliveries if each.started is not None)
+        return sum(max(runs[each] - promises[name].runs, 0) for name, ids in self.ids.items() for each in ids)
+
     def all_of(self, name: str) -> list[Delivery]:
         """Give every delivery of the jobs of that name in which something was started."""
         return [each for job_id in self.ids.get(name, ()) for each in self.by_id.get(job_id, ())]
@@ -150,7 +157,6 @@ def _ended_once(run: Evidence) -> Iterator[tuple[str, str]]:
 
 
 def _not_too_often(run: Evidence) -> Iterator[tuple[str, str]]:
-    more = 0
     for name, promise in {**run.doubtful, **run.promises}.items():
         ids = run.ids.get(name, [])
         if len(ids) > 1:
@@ -158,11 +164,10 @@ def _not_too_often(run: Evidence) -> Iterator[tuple[str, str]]:
         for job_id in ids:
             runs = sum(each.started is not None for each in run.by_id[job_id])
             excuses = sum(bool(each.excuse) for each in run.by_id[job_id])
-            more += max(runs - promise.runs, 0)
             if runs > promise.runs + excuses:
                 yield name, f"it ran {runs} times, with {excuses} faults that hit it, instead of {promise.runs}"
-    if run.most is not None and more > run.most:
-        yield "", f"jobs ran {more} times more than without a fault"
+    if run.most is not None and run.more > run.most:
+        yield "", f"jobs ran {run.more} times more than without a fault"
 
 
 def _never(run: Evidence) -> Iterator[tuple[str, str]]:

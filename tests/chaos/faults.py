@@ -87,6 +87,7 @@ def done(fault: Fault, crew: Crew, place: Place) -> Iterable[Hit]:
     """Do it; gives what was hit, and replaces a worker that is gone."""
     begun = CLOCK.now()
     if fault.what in place.faults:
+        crew.server_was_away = True
         place.faults[fault.what](fault.seconds)
         return [] if fault.what in HARMLESS else [Hit(fault.what, None, begun, CLOCK.now())]
     ready = crew.ready()

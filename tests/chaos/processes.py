@@ -22,6 +22,9 @@ ROOT = Path(qcore.__file__).parents[1]
 PATIENCE = 60.0
 """Seconds that a process gets to end when it was told to: more than a machine under load needs."""
 
+NO_SERVER = 2
+"""The exit code of a worker that finds no server when it begins."""
+
 WORK = ("-m", "qcore", "--app", "tests.chaos.apps:app", "work", "--timeout", "0", "--sleep", "0.2", "--quiet")
 
 
@@ -103,6 +106,8 @@ class Crew:
 
     def __init__(self, folder: Path, connection: dict[str, Any], size: int) -> None:
         self.all: list[Process] = []
+        self.server_was_away = False
+        """A worker that begins while its server is away says so, and ends."""
         self._folder = folder
         self._connection = connection
         self._size = size
@@ -115,6 +120,9 @@ class Crew:
 
     def fill(self) -> None:
         """Start a worker for each that is missing, as a service manager does."""
+        for each in self.all[1:] if self.server_was_away else ():
+            if not each.has_begun:
+                each.expected = (0, -signal.SIGTERM, NO_SERVER)
         while len(self.workers) < self._size:
             self._start(*WORK)
 

@@ -113,6 +113,7 @@ class Run:
         return True
 
     def _look(self) -> None:
+        self.crew.fill()
         self._done += sum(line.what == "end" for line in self._reader.look())
 
     def _is_over(self, producer: Process) -> bool:
@@ -129,7 +130,6 @@ class Run:
         evidence = self._evidence(drained=drained)
         found = violations(evidence)
         runs = sum(line.what == "start" for line in evidence.lines)
-        needed = sum(promise.runs for promise in evidence.promises.values() if evidence.all_of(promise.name))
         recovery = max((recovered(hit, evidence) for hit in self.hits if hit.process is None), default=0.0)
         return Report(
             backend=self.place.name,
@@ -138,14 +138,14 @@ class Run:
             runs=runs,
             hits=self.hits,
             violations=found,
-            more=runs - needed,
+            more=evidence.more,
             recovery=recovery,
             seconds=seconds,
             evidence=evidence,
         )
 
     def _evidence(self, *, drained: bool) -> Evidence:
-        self._look()
+        self._reader.look()
         lines = self._reader.lines
         promises, doubtful, refused = promised(self.kind, self.seed, self.size, lines)
         batches, failed = self._app.batches.list(limit=100_000), [record.id for record in self._app.failed.list()]
@@ -202,8 +202,13 @@ def recovered(hit: Hit, run: Evidence) -> float:
     """Seconds until each worker that it found at work had a job again, unless something else was done to that one."""
     first: dict[int, float] = {}
     before = {each.process for each in run.deliveries if each.since < hit.begun and each.until >= hit.begun}
-    before -= {other.process for other in run.hits if other.process is not None and other.ended > hit.begun}
     for each in run.deliveries:
         if each.process in before and each.started is not None and each.started > hit.ended:
-            first.setdefault(each.process, each.started - hit.ended)
-    return max(first.values(), default=0.0)
+            first.setdefault(each.process, each.started)
+    later = [other for other in run.hits if other is not hit and other.ended > hit.begun]
+    seconds = [
+        at - hit.ended
+        for process, at in first.items()
+        if not any(other.begun < at and other.process in {None, process} for other in later)
+    ]
+    return max(seconds, default=0.0)

@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 import traceback
 from contextlib import closing
@@ -30,12 +31,16 @@ from tests.chaos.faults import Hit
 from tests.chaos.history import Reader
 from tests.chaos.jobs import history
 from tests.chaos.leftovers import left_in
+from tests.chaos.processes import ROOT
 from tests.chaos.running import tidy
 from tests.chaos.scenario import KINDS, Dispatch
 from tests.dying import at_commands, at_points
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qcore import App
+    from tests.chaos.places import Place
 
 LATER = 1_000.0
 """Seconds after which every lease is over, and no lock of a unique job."""
@@ -43,6 +48,10 @@ LATER = 1_000.0
 
 Held = Any
 """A connection: that of redis-py, or one of ours to a database."""
+
+
+QUICK = tuple(kind for kind in KINDS if kind not in {"slow", "delayed"})
+"""Kinds of jobs whose workers never wait: that would be steps without end."""
 
 
 class Case(NamedTuple):
@@ -198,6 +207,27 @@ def told(
     tidy(app)
     evidence.left = left_in(connection)
     return [f"{case}: {rule}: {name} {what}\n{evidence.history_of(name)}" for rule, what, name in violations(evidence)]
+
+
+def run(place: Place, folder: Path, *, kinds: Sequence[str], stride: int) -> list[tuple[Case, Outcome]]:
+    """Go through all that can happen in a process of its own, and give what each case came to.
+
+    :raises RuntimeError: when that process does not come to its end.
+    """
+    given = {"connection": place.fresh(folder), "kinds": kinds, "whats": place.steps, "stride": stride}
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.chaos.steps", json.dumps(given)],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode or ended.stderr:
+        message = f"the steps on {place.name} ended with {ended.returncode}: {ended.stderr}"
+        raise RuntimeError(message)
+    lines = map(json.loads, ended.stdout.splitlines())
+    return [(Case(*case), Outcome(reached, wrong)) for case, reached, wrong in lines]
 
 
 def main(connection: dict[str, Any], folder: Path, kinds: list[str], whats: list[str], stride: int) -> None:
