@@ -7,10 +7,13 @@ PYTEST := $(BIN)/python -m pytest
 # How many tests run at once.
 WORKERS ?= 2
 VERSIONS := 3.11 3.12 3.13
+# The newest redis-py is tested on 3.11, older ones beside it.
+OLDER-3.12 := redis~=7.0
+OLDER-3.13 := redis~=5.0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-all $(VERSIONS:%=test-%) test-here lint format types floors docs package check bench bench-peers clean
+.PHONY: help demo test test-all $(VERSIONS:%=test-%) test-here lint format types floors docs package check bench bench-peers chaos clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,13 +32,13 @@ test-all: $(VERSIONS:%=test-%) ## Run all tests on every Python that is supporte
 
 $(VERSIONS:%=test-%): test-%:
 	@if python=$$(.ci/find-python $*); then \
-	  $(MAKE) --no-print-directory PYTHON="$$python" VENV=.venv-$* test-here; \
+	  $(MAKE) --no-print-directory PYTHON="$$python" VENV=.venv-$* OLDER='$(OLDER-$*)' test-here; \
 	elif [ "$(CI)" = true ]; then echo "There is no Python $* here." >&2; exit 1; \
 	else echo "SKIPPED: there is no Python $* here, so nothing was tested on it." >&2; fi
 
 test-here: $(VENV)/.dev
 	@.ci/install-missing
-	$(PYTEST) -q -n $(WORKERS) -m 'not packaging'
+	$(PYTEST) -q -n $(WORKERS) -m 'not packaging' --backends=memory,sqlite
 
 lint: $(VENV)/.dev ## Check style and formatting
 	$(BIN)/ruff check .
@@ -59,11 +62,16 @@ package: $(VENV)/.dev ## Build the wheel, install it elsewhere and try it
 
 check: lint types floors test package ## Do all of the above, as before a submission
 
-bench: $(VENV)/.dev ## Measure speed, as ratios within one run
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/.dev ## Measure speed, as ratios within one run, beside others too; installs those in .venv-peers-*
+	$(BIN)/python benchmarks/run.py --rows all
 
-bench-peers: $(VENV)/.dev ## The same beside the test modes of others, which it installs in .venv-peers-*
-	$(BIN)/python benchmarks/run.py --rows peers
+bench-peers: $(VENV)/.dev ## Measure beside others only: their test modes, and their workers on redis
+	$(BIN)/python benchmarks/run.py --rows peers,workers
+
+chaos: $(VENV)/.dev ## Kill workers and servers for minutes: SEED=1 SECONDS=300 BACKENDS=sqlite
+	@.ci/install-missing
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
+	  $(if $(BACKENDS),--backends $(BACKENDS))
 
 clean: ## Remove what was made here; data in .qcore stays
 	rm -rf .venv .venv-3.* .venv-peers-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist build
@@ -74,7 +82,7 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/pip
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/pip
-	$(PIP) install --editable '.[dev,test]'
+	$(PIP) install --editable '.[dev,test]' $(if $(OLDER),'$(OLDER)')
 	@touch $@ $(VENV)/.runtime
 
 $(BIN)/pip:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("qcore")
 
 FAILED_LIMIT = 60.0
-"""Seconds that ``failed()`` of a job may take; the lease is extended by that much."""
+"""Seconds that ``failed()`` of a job may take."""
+
+FAILED_LEASE = FAILED_LIMIT + 30
+"""Seconds to which the lease of a failing job is extended: so long it waits when its worker dies in ``failed()``."""
 
 INTERRUPTIONS = (JobInterrupted, KeyboardInterrupt, TimeLimitReached)
 """Raised through code of the user, and not by it: never an error of the job."""
@@ -124,7 +127,7 @@ class Settlement:
         """Ask before ``failed()`` runs: another worker may have the job, and it may yet succeed."""
         if not isinstance(self._driver, Extendable):
             return True
-        return self._driver.extend(delivery.reservation, FAILED_LIMIT + 30) not in _REFUSED
+        return self._driver.extend(delivery.reservation, FAILED_LEASE) not in _REFUSED
 
     def _call_failed(self, delivery: Delivery, error: BaseException, user: UserCode) -> None:
         if delivery.job is None:

@@ -121,8 +121,8 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         if self._user_time is not None:
             self._user_time.stop()
         current.active.set(self._active)
-        self._restore()
         self._close()
+        self._restore()
 
     def _open(self, real: App) -> None:
         config = _moved(real.config, self._driver, lambda: self.folder)

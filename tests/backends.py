@@ -1,10 +1,12 @@
 """The backends that tests of an App run on: the same tests on each, with no server of anybody's own.
 
-``pytest --backends=memory,sqlite`` runs them on some only.
+All tests run on memory and on SQLite. On the others run by themselves those in which the home has a part: chains,
+batches, locks, what middleware keeps, failed jobs, signals. ``pytest --backends=redis,postgres`` runs all on these.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -14,7 +16,7 @@ from qcore.sql import Database
 from qcore.sql.tables import metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from qtest.servers import MariaServer, PostgresServer
@@ -60,23 +62,37 @@ def _cluster(request: pytest.FixtureRequest) -> Settings:
 
 
 def _postgres(request: pytest.FixtureRequest) -> Settings:
-    return {"driver": "database", "url": _emptied(request.getfixturevalue("postgres_server"))}
+    return {"driver": "database", "url": _emptied(request.getfixturevalue("_postgres_tables"))}
 
 
 def _maria(request: pytest.FixtureRequest) -> Settings:
-    return {"driver": "database", "url": _emptied(request.getfixturevalue("maria_server"))}
+    return {"driver": "database", "url": _emptied(request.getfixturevalue("_maria_tables"))}
 
 
-def _emptied(server: PostgresServer | MariaServer) -> str:
-    """Give a database with empty tables, which tests take in turns: to make them anew takes longer."""
-    url = server.url
+@pytest.fixture(scope="session")
+def _postgres_tables(postgres_server: PostgresServer) -> Iterator[Database]:
+    yield from _with_tables(postgres_server.url)
+
+
+@pytest.fixture(scope="session")
+def _maria_tables(maria_server: MariaServer) -> Iterator[Database]:
+    yield from _with_tables(maria_server.url)
+
+
+def _with_tables(url: str) -> Iterator[Database]:
     database = Database(url)
     database.create_all()
-    for table in metadata.sorted_tables:
-        if table.name != "qcore_schema":
-            database.connection().say(f"DELETE FROM {table.name}")
+    yield database
     database.close()
-    return url
+
+
+def _emptied(database: Database) -> str:
+    """Empty the tables, which tests take in turns: to make them anew takes longer."""
+    connection = database.connection()
+    for table in reversed(metadata.sorted_tables):
+        if table.name != "qcore_schema":
+            connection.say(f"DELETE FROM {table.name}")
+    return database.url
 
 
 BACKENDS = {
@@ -90,15 +106,34 @@ BACKENDS = {
 }
 
 
+_ALWAYS = ("memory", "sqlite")
+
+_OF_THE_HOME = re.compile(
+    r"batch|chain|unique|debounce|callback|settlement|retry|failed|signal|queue|attack|middleware|rate|overlap|throttle"
+)
+"""What is in the names of modules whose tests run on every backend."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--backends", default=",".join(BACKENDS), help="the backends that tests of an App run on")
+    parser.addoption("--backends", help=f"run all tests of an App on these: {','.join(BACKENDS)}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what asks for a backend on each of them."""
     if "backend" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--backends").split(",")
-        metafunc.parametrize("backend", chosen, indirect=True)
+        metafunc.parametrize("backend", _chosen(metafunc.config, metafunc.module.__name__), indirect=True)
+
+
+def _chosen(config: pytest.Config, module: str) -> tuple[str, ...]:
+    given: str | None = config.getoption("--backends")
+    if given is None:
+        return tuple(BACKENDS) if _OF_THE_HOME.search(module) else _ALWAYS
+    chosen = tuple(given.split(","))
+    if unknown := set(chosen) - set(BACKENDS):
+        raise pytest.UsageError(
+            f"--backends: there is no {', '.join(sorted(unknown))}; there are {', '.join(BACKENDS)}"
+        )
+    return chosen
 
 
 @pytest.fixture

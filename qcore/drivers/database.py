@@ -73,9 +73,10 @@ class DatabaseDriver:
     def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
         """Take the first due payload of the first queue that has one."""
         taken = self._take(queues)
-        if taken is not None or wait <= 0:
+        if taken is not None:
+            self.home.at_work()
             return taken
-        return self._wait_and_take(queues, wait)
+        return self._wait_and_take(queues, wait) if wait > 0 else None
 
     def _take(self, queues: Sequence[str]) -> Reservation | None:
         if not queues:
@@ -109,10 +110,13 @@ class DatabaseDriver:
             left = end - clock.monotonic()
             if left <= _MOMENT:
                 return None
-            watch.wait(left if due is None else min(left, max(due - clock.monotonic(), 0)))
+            if watch.wait(left if due is None else min(left, max(due - clock.monotonic(), 0))):
+                due = clock.monotonic()
 
     def _due(self, queues: Sequence[str], *, at_least: float = 0) -> float | None:
         """Tell when the first payload is due, on the clock that never goes back; not sooner than ``at_least``."""
+        if not queues:
+            return None
         statement = self._timed.statements.due_in(len(queues))
         names = {f"queue_{index}": name for index, name in enumerate(queues)}
         [row] = self.home.rows(statement, exact=self._timed.now() * 1000, **names)

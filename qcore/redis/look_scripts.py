@@ -9,13 +9,13 @@ CLEAR = Script(
     START,
     """
 local q, count = P .. 'queues:' .. ARGV[3], 0
-for _ = 1, 500 do
+for _ = 1, 200 do
   local id = call('LPOP', q)
   if not id then break end
   count = count + call('DEL', P .. 'qcore:job:' .. id)
 end
 for _, name in ipairs({':delayed', ':reserved'}) do
-  for _, member in ipairs(call('ZRANGE', q .. name, 0, 499)) do
+  for _, member in ipairs(call('ZRANGE', q .. name, 0, 199)) do
     call('ZREM', q .. name, member)
     count = count + call('DEL', P .. 'qcore:job:' .. string.sub(member, 18))
   end

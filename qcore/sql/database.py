@@ -138,6 +138,10 @@ class Database:
         """Reserve the first due row of the first queue that has one; see ``Dialect.take``."""
         return self.dialect.take(self, statements, queues, **inputs)
 
+    def at_work(self) -> None:
+        """Hear that the calling thread found something without waiting."""
+        self.dialect.at_work(self)
+
     def watch(self, queues: Sequence[str], clock: Clock) -> Watch:
         """Give what notices that one of the queues changed."""
         return self.dialect.watch(self, queues, clock)

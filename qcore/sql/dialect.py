@@ -21,11 +21,11 @@ class Watch(Protocol):
     def changed(self) -> bool:
         """Tell whether something may have changed since the last call; true at the first one."""
 
-    def wait(self, seconds: float) -> None:
-        """Wait that long at most, less when something may have changed."""
+    def wait(self, seconds: float) -> bool:
+        """Wait that long at most, less when something may have changed. True when a push was told of: take at once."""
 
     def found(self) -> None:
-        """Say that the waiting is over."""
+        """Say that something came of the waiting."""
 
 
 class Dialect(Protocol):
@@ -79,6 +79,9 @@ class Dialect(Protocol):
 
     def watch(self, home: Database, queues: Sequence[str], clock: Clock) -> Watch:
         """Give what notices that one of the queues changed."""
+
+    def at_work(self, home: Database) -> None:
+        """Hear that the calling thread found something without waiting."""
 
     def close(self, home: Database) -> None:
         """Close what the calling thread opened besides its connection."""

@@ -86,29 +86,35 @@ class Ear:
         looked, self._looked = self._looked, True
         return not looked
 
-    def wait(self, seconds: float) -> None:
-        """Wait that long at most, less when a queue was pushed to."""
-        self._looked = False
+    def wait(self, seconds: float) -> bool:
+        """Wait that long at most, less when a queue was pushed to; True when it was."""
+        told = False
         if self._held is None:
             self._clock.sleep(min(seconds, _POLL_DEAF))
-            return
-        try:
-            self._hear(self._held, max(min(seconds, _POLL), 0))
-        except LostError:
-            self._held = None  # looking will tell whether the server is away
+        else:
+            try:
+                told = self._hear(self._held, max(min(seconds, _POLL), 0))
+            except LostError:
+                self._held = None  # looking will tell whether the server is away
+        self._looked = told
+        return told
 
-    def _hear(self, held: Connection, seconds: float) -> None:
-        raw = held.raw.pgconn
+    def _hear(self, held: Connection, seconds: float) -> bool:
+        raw, told = held.raw.pgconn, False
         poll = select.poll()
         poll.register(raw.socket, select.POLLIN)
         if poll.poll(seconds * 1000):
             held.run(raw.consume_input)
             while raw.notifies() is not None:
-                pass  # whatever was pushed, one look finds it
+                told = True  # whatever was pushed, one look finds it
+        return told
 
     def found(self) -> None:
-        """Listen no more: who is busy needs no notifications, and NOTIFY would hold up those who push."""
-        if self._held is not None:
+        """Go on listening: whether this was all, nobody knows."""
+
+    def rest(self) -> None:
+        """Listen no more until the next wait."""
+        if self._held is not None and self._queues:
             self._try_to_listen(())
 
     def close(self) -> None:

@@ -153,6 +153,9 @@ class Mysql:
         own: Any = statements
         return home.atomically(lambda runs: _take(runs, own, queues, inputs))
 
+    def at_work(self, home: Database) -> None:
+        """There is nothing to be done."""
+
     def close(self, home: Database) -> None:
         """There is nothing."""
 

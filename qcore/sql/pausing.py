@@ -36,12 +36,13 @@ class Pausing:
         looked, self._looked = self._looked, True
         return not looked
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> bool:
         """Wait a little, each time longer."""
         self._looked = False
         self.clock.sleep(min(seconds, self._pause))
         self._pause = min(self._pause * _GROWTH, _LAST)
         self._waited_at = self.clock.monotonic()
+        return False
 
     def found(self) -> None:
         """Where one job came, more may."""

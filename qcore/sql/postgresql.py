@@ -139,6 +139,12 @@ class Postgresql:
         """Reserve the first due row."""
         return take_by_one_statement(home, statements, queues, inputs)
 
+    def at_work(self, home: Database) -> None:
+        """Listen no more: who is busy needs no notifications, and NOTIFY would hold up those who push."""
+        ear: Ear | None = getattr(home.local, "ear", None)
+        if ear is not None:
+            ear.rest()
+
     def close(self, home: Database) -> None:
         """Close the connection for listening."""
         ear: Ear | None = getattr(home.local, "ear", None)

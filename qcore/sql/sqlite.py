@@ -166,6 +166,9 @@ class Sqlite:
         """Reserve the first due row."""
         return take_by_one_statement(home, statements, queues, inputs)
 
+    def at_work(self, home: Database) -> None:
+        """There is nothing to be done."""
+
     def close(self, home: Database) -> None:
         """There is nothing."""
 
@@ -207,10 +210,11 @@ class SqliteWatch:
         seen, self._seen = self._seen, version
         return version != seen
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> bool:
         """Wait a little."""
         self._clock.sleep(min(seconds, self._pause))
         self._pause = min(self._pause * 1.1, _POLL_LAST)
+        return False
 
     def found(self) -> None:
         """There is nothing to clean up."""

@@ -158,10 +158,14 @@ def test_nobody_is_told_of_a_push_when_nobody_waits(database: Database, driver: 
         assert [f"qcore_{number}"] == heard
 
 
-def test_who_found_a_job_listens_no_more(database: Database, driver: DatabaseDriver) -> None:
+def test_who_is_busy_listens_no_more(database: Database, driver: DatabaseDriver) -> None:
+    """Who finds a job without having waited for it."""
     nobody_waits(database)
     driver.push("default", payload(), delay=0.2)
+    assert driver.reserve(["default"], wait=60) is not None
+    assert 1 == waiting(database), "whether that was all, nobody knows"
 
+    driver.push("default", payload("2"))
     assert driver.reserve(["default"], wait=60) is not None
     assert 0 == waiting(database)
     assert driver.reserve(["default"], wait=0.01) is None

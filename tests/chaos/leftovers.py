@@ -1,0 +1,44 @@
+"""What is left in a backend when all is over: nothing should be."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+from qcore.sql import Database
+
+LASTING = frozenset({"qcore:tokens", "qcore:failures", "qcore:queues"})
+"""Keys of a redis server that stay: two that count up, and the names of the queues."""
+
+CALLS = 16
+"""How many calls to idle workers wait at most, where there are none."""
+
+_ROWS = {
+    "job {}": "SELECT uuid FROM qcore_jobs",
+    "key {}": "SELECT qcore_keys.key FROM qcore_keys",  # the bare name is a word of MySQL's
+    "failed job {}": "SELECT uuid FROM qcore_failed_jobs",
+    "batch {}": "SELECT id FROM qcore_batches",
+    "member {}": "SELECT member FROM qcore_batch_members",
+}
+
+
+def left_in(connection: dict[str, Any]) -> list[str]:
+    """Name everything that is in the backend of a connection."""
+    return _keys(connection["url"]) if connection["driver"] == "redis" else _rows(connection["url"])
+
+
+def _keys(url: str) -> list[str]:
+    import redis
+
+    with closing(redis.Redis.from_url(url, decode_responses=True)) as client:
+        keys = sorted(set(map(str, client.scan_iter())) - LASTING)
+        calls = {key for key in keys if key.endswith(":notify") and client.llen(key) <= CALLS}
+        return [f"key {key}" for key in keys if key not in calls]
+
+
+def _rows(url: str) -> list[str]:
+    database = Database(url)
+    try:
+        return [text.format(row[0]) for text, sql in _ROWS.items() for row in database.connection().say(sql)]
+    finally:
+        database.close()
