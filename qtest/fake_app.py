@@ -129,7 +129,8 @@ class FakeApp(App):
         given = [as_job(each) for each in jobs]
         for each in given:
             # All of them before the first is pushed: an error leaves nothing behind on either side.
-            self.job_codec.data_of(each.job if isinstance(each, Prepared) else each)
+            job = each.job if isinstance(each, Prepared) else each
+            self.codec.dumps(self.job_codec.data_of(job), what=type(job).__job__.short_name)
         ids: list[str] = []
         for is_held, some in groupby(given, self._holds):
             if is_held:
