@@ -17,8 +17,7 @@ from tests.chaos.faults import schedule
 from tests.chaos.history import CLOCK
 from tests.chaos.places import PLACES
 from tests.chaos.running import Run
-from tests.chaos.steps import QUICK
-from tests.chaos.steps import run as run_steps
+from tests.chaos.steps import QUICK, every_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +69,7 @@ def _steps(place: Place, folder: Path, seed: int, _: argparse.Namespace) -> Row:
     kind = QUICK[seed // 4 % len(QUICK)]
     title = f"{place.name:<8} seed {seed} every step of: {kind}"
     _show(title)
-    outcomes = [outcome for _, outcome in run_steps(place, folder, kinds=[kind], stride=1)]
+    outcomes = [outcome for _, outcome in every_step(place, folder, kind)]
     wrong = [told for outcome in outcomes for told in outcome.violations]
     reached = sum(outcome.reached for outcome in outcomes)
     _say("\n".join([f"{title}, {reached} steps, {'VIOLATED' if wrong else 'ok'}", *wrong]))
