@@ -59,11 +59,11 @@ package: $(VENV)/.dev ## Build the wheel, install it elsewhere and try it
 
 check: lint types floors test package ## Do all of the above, as before a submission
 
-bench: $(VENV)/.dev ## Measure speed, as ratios within one run
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/.dev ## Measure speed, as ratios within one run, beside others too; installs those in .venv-peers-*
+	$(BIN)/python benchmarks/run.py --rows all
 
-bench-peers: $(VENV)/.dev ## The same beside the test modes of others, which it installs in .venv-peers-*
-	$(BIN)/python benchmarks/run.py --rows peers
+bench-peers: $(VENV)/.dev ## Measure beside others only: their test modes, and their workers on redis
+	$(BIN)/python benchmarks/run.py --rows peers,workers
 
 chaos: $(VENV)/.dev ## Kill workers and servers for minutes: SEED=1 SECONDS=300 BACKENDS=sqlite
 	@.ci/install-missing

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import Measure, best, seconds
+from benchmarks.measure import Measure, Target, best, seconds
 from benchmarks.noop import Noop, app_on, push_all
 
 if TYPE_CHECKING:
@@ -22,11 +22,12 @@ def measure(effort: Effort) -> Iterator[Measure]:
     with tempfile.TemporaryDirectory() as folder:
         database = app_on("database", Path(folder, "queue.sqlite3"))
         with closing(database):
-            yield _measure("memory: bulk", app_on("memory"), effort)
-            yield _measure("SQLite: bulk", database, effort)
+            yield measure_on("memory: bulk", app_on("memory"), effort)
+            yield measure_on("SQLite: bulk", database, effort)
 
 
-def _measure(name: str, app: App, effort: Effort) -> Measure:
+def measure_on(name: str, app: App, effort: Effort, target: Target | None = None) -> Measure:
+    """Push to that one."""
     found = best(
         {"single": lambda: _single(app, effort.jobs), "bulk": lambda: _bulk(app, effort.jobs)},
         effort.rounds,
@@ -38,6 +39,7 @@ def _measure(name: str, app: App, effort: Effort) -> Measure:
         bare=effort.jobs / found["single"],
         unit="jobs/s",
         beside="pushed one by one",
+        target=target,
     )
 
 

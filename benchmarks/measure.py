@@ -17,15 +17,17 @@ class Effort(NamedTuple):
     jobs: int = 1_000
     """Jobs in one round: many short rounds find a quiet moment on a busy machine."""
     rounds: int = 25
-    waiting: int = 100_000
+    waiting: int = 1_000_000
     """Jobs on a long queue."""
     starts: int = 25
     """Processes of each kind."""
+    idle: float = 10
+    """Seconds for which an idle worker is watched."""
     note: Callable[[str], None] = lambda _: None
     """Hears how far it is."""
 
 
-QUICK = Effort(jobs=100, rounds=2, waiting=2_000, starts=2)
+QUICK = Effort(jobs=100, rounds=2, waiting=2_000, starts=2, idle=0.5)
 """Enough to see that everything runs; the figures mean nothing."""
 
 
@@ -40,6 +42,9 @@ class Target(NamedTuple):
     def met(self, measured: Measure) -> bool:
         """Tell whether the measure keeps to it."""
         value = measured.ratio if self.of == "ratio" else measured.ours
+        if value is None:
+            message = f"{measured.name} is held to a ratio, and there is nothing beside it"
+            raise ValueError(message)
         return value >= self.limit if self.at_least else value <= self.limit
 
     def text(self, unit: str) -> str:
@@ -53,16 +58,17 @@ class Measure:
 
     name: str
     ours: float
-    bare: float
     unit: str
-    beside: str
+    bare: float | None = None
+    """None when there is no bare thing to measure."""
+    beside: str = "-"
     """What the bare thing is."""
     target: Target | None = None
 
     @property
-    def ratio(self) -> float:
+    def ratio(self) -> float | None:
         """Ours over bare."""
-        return self.ours / self.bare
+        return None if self.bare is None else self.ours / self.bare
 
     @property
     def verdict(self) -> str:

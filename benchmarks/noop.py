@@ -9,8 +9,10 @@ from qcore import App, Config, Job, Stopped, WorkerOptions
 from qcore.time_limit import AlarmLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+_AT_ONCE = 5_000
 
 
 class Noop(Job):
@@ -31,6 +33,11 @@ def app_on(connection: str, file: Path | None = None) -> App:
     return App(Config(default=connection, connections=connections))
 
 
+def app_at(driver: str, url: str, **more: object) -> App:
+    """Make an App whose default connection is on that server."""
+    return App(Config(default=driver, connections={driver: {"driver": driver, "url": url, **more}}))
+
+
 def push_all(app: App, count: int) -> None:
     """Push jobs one by one, as ``job.dispatch()`` does."""
     push = app.push
@@ -46,6 +53,17 @@ def armed(app: App) -> Iterator[AlarmLimit]:
         yield limit
     finally:
         limit.rest()
+
+
+def fill(app: App, count: int, note: Callable[[str], None] = lambda _: None, **options: object) -> None:
+    """Push jobs, many at once."""
+    for first in range(0, count, _AT_ONCE):
+        note(f"pushing {first} of {count} jobs")
+        numbers = range(first, min(first + _AT_ONCE, count))
+        pushed = app.bulk([Noop(number, "a.csv") for number in numbers], **options)
+        if len(pushed) != len(numbers):
+            message = f"{len(numbers)} jobs should have been pushed, and {len(pushed)} were"
+            raise RuntimeError(message)
 
 
 def work_all(app: App, limit: AlarmLimit, expected: int) -> None:

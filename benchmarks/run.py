@@ -6,11 +6,13 @@ import argparse
 import json
 import os
 import platform
+import re
 import sqlite3
+import subprocess
 import sys
 import time
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-ROWS = ("memory", "sqlite", "postgres", "waiting", "imports", "start", "bulk", "chains", "batches", "fake", "plugin")
+_SERVERS = ("redis", "databases", "idle", "waiting", "due")
+ROWS = ("memory", "sqlite", *_SERVERS, "imports", "start", "bulk", "chains", "batches", "fake", "plugin")
 """One module each, with ``measure(effort)``."""
-ON_REQUEST = ("peers",)
-"""More of them, which install other libraries: only when they are named."""
+ON_REQUEST = ("peers", "workers")
+"""More of them, which install other libraries: only when they are named, or ``all`` is."""
+_MODULES = {"workers": "workers.race"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,18 +36,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     versions = _versions()
     print("  ".join(f"{name} {value}" for name, value in versions.items()))
-    measured = _measure(options.rows, quick=options.quick)
+    measured, skipped = _measure(options.rows, quick=options.quick)
     print(_table(measured))
+    for row, reason in skipped.items():
+        print(f"SKIPPED: {row}: {reason}")
     if options.quick:
         print("quick: these figures only show that everything runs")
-    print(f"saved in {_save(options.json, measured, versions, quick=options.quick)}")
+    content = {
+        "versions": versions,
+        "quick": options.quick,
+        "skipped": skipped,
+        "measures": [_record(each) for each in measured],
+    }
+    print(f"saved in {_save(options.json, content)}")
     return int(options.strict and any(each.verdict == "MISSED" for each in measured))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--rows", type=_rows, default=ROWS, metavar="A,B", help=f"of {','.join(ROWS)}, or {','.join(ON_REQUEST)}"
+        "--rows",
+        type=_rows,
+        default=ROWS,
+        metavar="A,B",
+        help=f"of {','.join(ROWS)}, or {','.join(ON_REQUEST)}, or all",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to keep the figures; default results/DATE")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs")
@@ -52,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _rows(text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
+    names = (*ROWS, *ON_REQUEST) if text == "all" else tuple(text.split(","))
     unknown = [name for name in names if name not in {*ROWS, *ON_REQUEST}]
     if unknown:
         message = f"no row {', '.join(unknown)}; there are {', '.join((*ROWS, *ON_REQUEST))}"
@@ -65,21 +81,45 @@ def _versions() -> dict[str, str]:
         "qcore": version("qcore-queue"),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
-        "SQLAlchemy": version("SQLAlchemy"),
+        **{name: _version(name) for name in ("SQLAlchemy", "redis", "hiredis", "psycopg", "pymysql")},
+        **{program: _program(program) for program in ("redis-server", "postgres", "mariadbd")},
         "system": f"{platform.system()}-{platform.machine()}",
         "cpus": str(os.cpu_count()),
     }
 
 
-def _measure(rows: Sequence[str], *, quick: bool) -> list[Measure]:
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "-"
+
+
+def _program(name: str) -> str:
+    """Ask a server which version it is."""
+    try:
+        said = subprocess.run([name, "--version"], capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return "-"
+    found = re.search(r"\d+(\.\d+)+", said)
+    return found[0] if found else "-"
+
+
+def _measure(rows: Sequence[str], *, quick: bool) -> tuple[list[Measure], dict[str, str]]:
+    """Measure row after row; the second of what is given says what was skipped, and why."""
     from benchmarks.measure import QUICK, Effort
+    from qtest.servers import MissingServerError
 
     measured: list[Measure] = []
+    skipped: dict[str, str] = {}
     effort = (QUICK if quick else Effort())._replace(note=_tell)
     for row in rows:
-        measured += import_module(f"benchmarks.{row}").measure(effort)
+        try:
+            measured.extend(import_module(f"benchmarks.{_MODULES.get(row, row)}").measure(effort))
+        except MissingServerError as error:
+            skipped[row] = str(error)
     _tell("")
-    return measured
+    return measured, skipped
 
 
 def _tell(text: str) -> None:
@@ -112,9 +152,9 @@ def _cells(each: Measure) -> tuple[str, ...]:
     return (
         each.name,
         _figure(each.ours),
-        _figure(each.bare),
+        "-" if each.bare is None else _figure(each.bare),
         each.unit,
-        f"{each.ratio:.2f}",
+        "-" if each.ratio is None else f"{each.ratio:.2f}",
         target,
         each.verdict,
         each.beside,
@@ -122,15 +162,14 @@ def _cells(each: Measure) -> tuple[str, ...]:
 
 
 def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}"  # noqa: PLR2004 - from there on a fraction is noise
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"  # noqa: PLR2004
 
 
-def _save(file: Path | None, measured: Sequence[Measure], versions: dict[str, str], *, quick: bool) -> Path:
+def _save(file: Path | None, content: dict[str, object]) -> Path:
     if file is None:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / ".gitignore").write_text("*\n")
         file = RESULTS / time.strftime("%Y-%m-%d_%H%M%S.json")
-    content = {"versions": versions, "quick": quick, "measures": [_record(each) for each in measured]}
     file.write_text(json.dumps(content, indent=2) + "\n")
     return file
 

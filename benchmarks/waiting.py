@@ -1,4 +1,4 @@
-"""A long queue on SQLite: reserve must not care how many jobs wait."""
+"""A long queue: reserve must not care how many jobs wait."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.measure import Measure, Target, best
-from benchmarks.noop import Noop, app_on
+from benchmarks.noop import Noop, app_at, app_on, fill
+from qtest.servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,35 +19,33 @@ if TYPE_CHECKING:
     from benchmarks.measure import Effort
     from qcore import App
 
-SHORT = 100
+SHORT = 1_000
 _TARGET = Target(2)
 
 
 def measure(effort: Effort) -> Iterator[Measure]:
-    """Reserve with many and with few waiting, in turn."""
+    """Reserve with many and with few waiting, in turn, on SQLite and on redis."""
     with tempfile.TemporaryDirectory() as folder:
-        many = app_on("database", Path(folder, "many.sqlite3"))
-        few = app_on("database", Path(folder, "few.sqlite3"))
-        with closing(many), closing(few):
-            _fill(many, effort.waiting, effort)
-            _fill(few, SHORT, effort)
-            # Short rounds: SQLite's checkpoints, one in hundreds of calls, wait for a disk that others use too.
-            long, short = _Samples(many, effort.jobs // 2), _Samples(few, effort.jobs // 2)
-            found = best({"few": short.take, "many": long.take}, effort.rounds, effort.note)
-    what = f"SQLite: reserve with {effort.waiting} waiting"
+        sqlite = (app_on("database", Path(folder, "many.sqlite3")), app_on("database", Path(folder, "few.sqlite3")))
+        yield from _measures("SQLite", *sqlite, effort)
+    with RedisServer() as server:
+        many, few = (app_at("redis", server.url, prefix=each) for each in ("many:", "few:"))
+        yield from _measures("redis", many, few, effort)
+
+
+def _measures(name: str, many: App, few: App, effort: Effort) -> Iterator[Measure]:
+    with closing(many), closing(few):
+        fill(many, effort.waiting, effort.note)
+        fill(few, SHORT)
+        # Short rounds: SQLite's checkpoints, one in hundreds of calls, wait for a disk that others use too.
+        long, short = _Samples(many, effort.jobs // 2), _Samples(few, effort.jobs // 2)
+        found = best({"few": short.take, "many": long.take}, effort.rounds, effort.note)
+    what = f"{name}: reserve with {effort.waiting} waiting"
     beside = f"with {SHORT} waiting"
     yield Measure(
         name=f"{what}, median", ours=found["many"], bare=found["few"], unit="us", beside=beside, target=_TARGET
     )
     yield Measure(name=f"{what}, p99", ours=long.p99, bare=short.p99, unit="us", beside=beside, target=_TARGET)
-
-
-def _fill(app: App, count: int, effort: Effort) -> None:
-    effort.note(f"pushing {count} jobs")
-    pushed = app.bulk(Noop(number, "a.csv") for number in range(count))
-    if len(pushed) != count:
-        message = f"{count} jobs should wait, and {len(pushed)} do"
-        raise RuntimeError(message)
 
 
 class _Samples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,13 @@ class Config:
     def with_default(self, connection: str) -> Config:
         """Give the same settings with another default connection."""
         return replace(self, default=connection)
+
+    def elsewhere(self, connections: Mapping[str, Settings], *, failed: str) -> Config:
+        """Give the same settings with other connections, all of which are complete: nothing is checked again."""
+        other = copy(self)
+        object.__setattr__(other, "connections", connections)
+        object.__setattr__(other, "failed", failed)
+        return other
 
 
 def _check_tables(config: Config) -> None:

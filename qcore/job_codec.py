@@ -51,7 +51,13 @@ class JobCodec:
         """
         if body.handler != CALL:
             return HandlerCall(body.handler, body.raw.get("data"))
-        job_class = registry.resolve(body.command_name)
+        return self.restored_as(registry.resolve(body.command_name), body)
+
+    def restored_as(self, job_class: type[Job], body: Body) -> Job:
+        """Make the job of a payload, of a class that is known already.
+
+        :raises PayloadError: when its state does not fit the class, or is not sealed as that asks for.
+        """
         if type(body.command) is str or job_class.__job__.seal is not None:
             return self._opened(job_class, body)
         state: Any = self.codec.decode(body.command)

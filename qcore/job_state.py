@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import MISSING, fields
+from inspect import getattr_static
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -53,6 +54,17 @@ def restored(job_class: type[Job], state: dict[str, Any], path: str) -> Job:
     if shape is not _PLAIN:
         shape.finish(job, state)
     return job
+
+
+def comes_back_by_name(job_class: type[Job]) -> bool:
+    """Tell whether its jobs are restored attribute by attribute, so that no code of the user has a part in it."""
+    shape, seal = _shape_of(job_class), job_class.__job__.seal
+    if seal is not None or shape.slots or shape.computed or shape.is_model or issubclass(job_class, tuple):
+        return False
+    is_own = job_class.__getattribute__ is not object.__getattribute__
+    return not is_own and not any(
+        hasattr(type(getattr_static(job_class, name, None)), "__set__") for name in shape.declared
+    )
 
 
 class _Shape(NamedTuple):

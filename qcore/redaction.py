@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,14 @@ _VALUE = r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|(?:(?:Bearer|Basic|Digest|
 _URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)")
 
 
+@lru_cache(maxsize=16)
+def _pattern_of(keys: tuple[str, ...]) -> re.Pattern[str]:
+    """Write ``name=value``, ``"name": value``, ``name='...'``: the value is quoted or runs to the next delimiter."""
+    words = "|".join(re.escape(key).replace("_", "[_-]") for key in keys)
+    # No name is longer than that: a search without bound would take time by the square of the text.
+    return re.compile(rf"""({words})([\w-]{{0,60}}["']?[ \t]?[=:][ \t]?){_VALUE}""", re.IGNORECASE)
+
+
 class Redactor:
     """Hides the values of everything whose name contains one of the given words, and passwords in URLs."""
 
@@ -26,10 +35,7 @@ class Redactor:
         """
         self._hide = hide
         self._keys = tuple(key.lower() for key in keys)
-        words = "|".join(re.escape(key).replace("_", "[_-]") for key in self._keys)
-        # name=value, "name": value, name='...': the value is a quoted text or runs to the next delimiter.
-        # No name is longer than that: a search without bound would take time by the square of the text.
-        self._pattern = re.compile(rf"""({words})([\w-]{{0,60}}["']?[ \t]?[=:][ \t]?){_VALUE}""", re.IGNORECASE)
+        self._pattern = _pattern_of(self._keys)
 
     def text(self, text: str) -> str:
         """Hide the values of secret names in a text, and cut what is too long to keep."""

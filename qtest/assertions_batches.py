@@ -14,7 +14,7 @@ from qtest.times import as_times
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qtest.recorder import Batched
+    from qtest.pushes import Batched
     from qtest.structure import Structure
     from qtest.times import Times
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from qtest.expecting import Wanted
-    from qtest.recorder import Pushed
+    from qtest.pushes import Pushed
     from qtest.structure import Structure
     from qtest.times import Times
 

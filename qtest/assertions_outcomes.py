@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from qcore.events import Event
     from qtest.expecting import Wanted
-    from qtest.recorder import Happened, Pushed
+    from qtest.pushes import Happened, Pushed
     from qtest.times import Times
 
 _LOCKS = ("unique", "overlap")

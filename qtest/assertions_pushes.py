@@ -9,7 +9,7 @@ from qcore.jobs import Job
 from qtest.expecting import ExpectationError
 from qtest.looking import Looking
 from qtest.matching import Difference, Expectation, Terms, Text, in_seconds
-from qtest.recorder import Fate
+from qtest.pushes import Fate
 from qtest.report import fate_difference, unique_note
 from qtest.times import as_times
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from qtest.expecting import Wanted
-    from qtest.recorder import Pushed
+    from qtest.pushes import Pushed
     from qtest.times import Times
 
 

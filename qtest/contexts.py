@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from qtest.expecting import Wanted
-    from qtest.recorder import Pushed
+    from qtest.pushes import Pushed
     from qtest.times import Times
 
     Expected = type[BaseException] | BaseException | None

@@ -53,6 +53,8 @@ class Features:
     inspect: bool = True
     find: bool = True
     """The last six: it offers ``Bulk``, ``Extendable``, ``Sizable``, ``Clearable``, ``Inspectable``, ``Findable``."""
+    pipelined: bool = False
+    """It offers ``Pipelined``."""
 
 
 def needs(*features: str, **for_value: str) -> Callable[[Test], Test]:

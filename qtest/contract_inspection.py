@@ -15,6 +15,7 @@ from qcore.driver import (
     Inspectable,
     Listed,
     Locking,
+    Pipelined,
     QueueCounts,
     Settled,
     Sizable,
@@ -32,6 +33,7 @@ _ABILITIES = {
     "clear": Clearable,
     "inspect": Inspectable,
     "find": Findable,
+    "pipelined": Pipelined,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtest.recorder import Fate
+from qtest.pushes import Fate
 
 if TYPE_CHECKING:
     from qtest.queue_fake import QueueFake

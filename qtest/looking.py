@@ -12,7 +12,8 @@ from qtest.report import Miss, fate_difference, nearest
 if TYPE_CHECKING:
     from qtest.fake_app import FakeApp
     from qtest.matching import Terms
-    from qtest.recorder import Pushed, Recorder
+    from qtest.pushes import Pushed
+    from qtest.recorder import Recorder
     from qtest.report import Reporter
     from qtest.times import Times
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from qtest.expecting import Wanted
-    from qtest.recorder import Pushed
+    from qtest.pushes import Pushed
 
 
 class Text(str):

@@ -7,7 +7,6 @@ comes out of its payload as it went in, and whether a worker could call it.
 from __future__ import annotations
 
 import inspect
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from qcore import payload as payloads
@@ -15,16 +14,13 @@ from qcore import registry
 from qcore.closures import Closure
 from qcore.codec import canonical, fields_of
 from qcore.errors import PayloadError, UnknownJobError
-from qcore.function_job import FunctionCall
 from qcore.handlers import HandlerCall, resolve
-from qcore.injection import parameters
 from qcore.job_codec import JobCodec
 from qcore.job_state import held_by, state_of
+from qtest.evident import arguments_of, asked_by_handle, is_evident
 from qtest.lossy import LEAVES, loss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from qcore.codec import Codec
     from qcore.injection import Provider
     from qcore.jobs import Job
@@ -49,6 +45,8 @@ class CheckingJobCodec(JobCodec):
             _check_method(job)
         else:
             _check_registered(type(job))
+            if is_evident(job, data["command"]):
+                return data
             _check_handle(type(job), self._provider)
         self._check_round_trip(job, self._read_again(job, data))
         return data
@@ -102,27 +100,13 @@ def _check_registered(job_class: type[Job]) -> None:
 
 
 def _check_handle(job_class: type[Job], provider: Provider) -> None:
-    handle = inspect.getattr_static(job_class, "handle", None)
-    if issubclass(job_class, FunctionCall) or not inspect.isfunction(handle):
-        return
-    for name, wanted in _asked_by(handle):
+    for name, wanted in asked_by_handle(job_class):
         if not provider.gives(wanted) and provider.handler_of(job_class) is None:
             where = f"{job_class.__qualname__}.handle()"
             raise PayloadError(
                 f"{where} takes {name!r}, and a worker calls it without arguments: "
                 f"take it in __init__ and keep it as self.{name}"
             )
-
-
-@lru_cache(maxsize=1024)
-def _asked_by(handle: Callable[..., object]) -> tuple[tuple[str, object], ...]:
-    """List what a method takes that no object could be meant by: no annotation, or a type like ``int``."""
-    known = [each for each in parameters(handle, skip=1) if each.is_needed]
-    return tuple((each.name, each.wanted) for each in known if _is_plain(each.wanted))
-
-
-def _is_plain(wanted: object) -> bool:
-    return wanted is inspect.Parameter.empty or getattr(wanted, "__module__", "") == "builtins"
 
 
 def _check_method(job: HandlerCall) -> None:
@@ -140,7 +124,7 @@ def _check_method(job: HandlerCall) -> None:
 def _check_arguments(job: Job, restored: Job, state: dict[str, Any]) -> None:
     """Find arguments of the constructor that the job holds where no payload looks."""
     declared = fields_of(type(job)) or ()
-    for name in _arguments_of(type(job)):
+    for name in arguments_of(type(job)):
         kept = next((each for each in (name, f"_{name}") if each not in state and held_by(job, each)), None)
         if kept is None:
             continue
@@ -159,15 +143,3 @@ def _why(kept: str, argument: str) -> str:
         f"names with an underscore are not stored, and the argument {argument} is kept under no other: "
         f"keep it as {kept.lstrip('_')}, or make it in handle()"
     )
-
-
-def _arguments_of(job_class: type[Job]) -> tuple[str, ...]:
-    """Name the arguments of a constructor; none of one that keeps nothing by itself, as that of a model does."""
-    if issubclass(job_class, FunctionCall) or hasattr(job_class, "__pydantic_fields__"):
-        return ()
-    return _names_of(job_class.__init__)
-
-
-@lru_cache(maxsize=1024)
-def _names_of(constructor: Callable[..., object]) -> tuple[str, ...]:
-    return tuple(each.name for each in parameters(constructor, skip=1))

@@ -124,13 +124,13 @@ def _queue_driver(request: pytest.FixtureRequest) -> str:
 def queue_fake(request: pytest.FixtureRequest, queue_app: object, _queue_driver: str) -> Iterator[QueueFake]:
     """Hold every job that is dispatched during this test, wherever it comes from; nothing runs until it is asked to."""
     from qcore.errors import QcoreError
-    from qtest import recorder, writing
+    from qtest import origin, writing
     from qtest.queue_fake import QueueFake
     from qtest.user_app import as_app
 
     marked = _marked(request.node)
     writing.verbosity.is_on = request.config.get_verbosity() >= _VERBOSE
-    recorder.roots[:] = [str(request.config.rootpath)]
+    origin.roots[:] = [str(request.config.rootpath)]
     clock, freeze = _start_of(request), _freeze_of(request)
     most = _whole(request.config.getini("qtest_max_jobs"), "qtest_max_jobs")
     held = {name: marked.get(name, ()) for name in ("fake", "passthrough")}

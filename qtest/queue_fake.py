@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,4 +206,4 @@ def _moved(config: Config, driver: str, folder: Any) -> Config:  # noqa: ANN401 
     """Give the configuration with all connections on the backend of the test."""
     # What would be forgotten is kept: a test wants to look at it.
     failed = "default" if config.failed == "null" else config.failed
-    return replace(config, connections=placed(driver, dict(config.connections), folder), failed=failed)
+    return config.elsewhere(placed(driver, dict(config.connections), folder), failed=failed)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from qcore.events import JobEnded, JobFailed, JobLost, JobProcessed, JobReleased, JobSkipped
 from qcore.options import timestamp
 from qtest.matching import Difference, Expectation, Text, in_seconds
-from qtest.recorder import Fate
+from qtest.pushes import Fate
 from qtest.writing import CUT, WIDTH, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from qcore.app import App
-    from qtest.recorder import Pushed, Recorder
+    from qtest.pushes import Pushed
+    from qtest.recorder import Recorder
 
 _INDENT = "      "
 _MOST = 20

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qcore.driver import Inspectable
 from qcore.limits import WorkerOptions
 from qcore.runner import RunDefaults
 from qtest.performing import performed
@@ -37,7 +36,6 @@ class Stepper:
         self._clock = clock
         self._recorder = recorder
         self._workers: dict[Place, Worker] = {}
-        self._drivers: dict[str, Inspectable | None] = {}
         self.limit = VirtualLimit(clock)
         self._aside: Aside | None = None
         self._sleep = VirtualSleep()
@@ -60,7 +58,7 @@ class Stepper:
         for place in self._recorder.places:
             if queue is not None and place[1] != queue:
                 continue
-            driver = self._inspectable(place[0])
+            driver = self._recorder.inspectable(place[0])
             due = None if driver is None else driver.next_due((place[1],))
             if due is None or due > best:
                 continue
@@ -73,7 +71,7 @@ class Stepper:
 
     def _number(self, place: Place) -> int:
         """Give the number of the job that a queue would give next."""
-        driver = self._inspectable(place[0])
+        driver = self._recorder.inspectable(place[0])
         listed = [] if driver is None else driver.listed(place[1], limit=1)
         pushed = self._recorder.find(listed[0].payload.id) if listed else None
         return 0 if pushed is None else pushed.number
@@ -128,16 +126,9 @@ class Stepper:
 
     def _counts(self) -> Iterator[QueueCounts]:
         for connection in dict.fromkeys(connection for connection, _ in self._recorder.places):
-            driver = self._inspectable(connection)
+            driver = self._recorder.inspectable(connection)
             if driver is not None:
                 yield from driver.counts()
-
-    def _inspectable(self, connection: str) -> Inspectable | None:
-        """Give the driver of a connection if it can be looked into; asked once, because asking takes its time."""
-        if connection not in self._drivers:
-            driver = self._app.connection(connection).driver
-            self._drivers[connection] = driver if isinstance(driver, Inspectable) else None
-        return self._drivers[connection]
 
     def close(self) -> None:
         """Close the event loops of async jobs."""

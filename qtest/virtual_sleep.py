@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time  # noqa: TID251 - here it is replaced
+from operator import is_
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore import current
@@ -84,6 +85,10 @@ class _Patch:
         self._users = 0
         self._lock = threading.Lock()
         self._seen: dict[str, _Seen] = {}
+        self._looked_at: list[object] = []
+        self._namespaces: list[dict[str, Any]] = []
+        self._sizes: list[int] = []
+        self._found: list[_Seen] = []
         # In attributes: as names of this module they would be replaced, too.
         self.sleep: Callable[[float], None] = time.sleep
         self.new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
@@ -110,17 +115,25 @@ class _Patch:
 
     def _modules(self) -> list[_Seen]:
         """Find the modules that hold one of the two; one without new names is not read again."""
-        modules = sys.modules.copy()
-        if len(self._seen) > len(modules):
-            self._seen = {key: seen for key, seen in self._seen.items() if key in modules}
-        found, known = [], self._seen
+        # Every test that runs a job asks twice, and nearly always nothing has changed.
+        modules = list(sys.modules.values())
+        is_known = len(modules) == len(self._looked_at) and all(map(is_, modules, self._looked_at))
+        if not (is_known and list(map(len, self._namespaces)) == self._sizes):
+            self._look_through(sys.modules.copy())
+        return self._found
+
+    def _look_through(self, modules: dict[str, Any]) -> None:
+        known = self._seen
+        self._seen = {}
         for key, module in modules.items():
             seen = known.get(key)
             if seen is None or seen.module is not module or seen.size != len(seen.namespace):
-                seen = known[key] = self._read(key, module)
-            if seen.names:
-                found.append(seen)
-        return found
+                seen = self._read(key, module)
+            self._seen[key] = seen
+        every = self._seen.values()
+        self._looked_at = list(modules.values())
+        self._namespaces, self._sizes = [each.namespace for each in every], [each.size for each in every]
+        self._found = [each for each in every if each.names]
 
     def _read(self, key: str, module: object) -> _Seen:
         try:

@@ -16,7 +16,7 @@ from qcore.sql import Database
 from qcore.sql.tables import metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from qtest.servers import MariaServer, PostgresServer
@@ -62,23 +62,37 @@ def _cluster(request: pytest.FixtureRequest) -> Settings:
 
 
 def _postgres(request: pytest.FixtureRequest) -> Settings:
-    return {"driver": "database", "url": _emptied(request.getfixturevalue("postgres_server"))}
+    return {"driver": "database", "url": _emptied(request.getfixturevalue("_postgres_tables"))}
 
 
 def _maria(request: pytest.FixtureRequest) -> Settings:
-    return {"driver": "database", "url": _emptied(request.getfixturevalue("maria_server"))}
+    return {"driver": "database", "url": _emptied(request.getfixturevalue("_maria_tables"))}
 
 
-def _emptied(server: PostgresServer | MariaServer) -> str:
-    """Give a database with empty tables, which tests take in turns: to make them anew takes longer."""
-    url = server.url
+@pytest.fixture(scope="session")
+def _postgres_tables(postgres_server: PostgresServer) -> Iterator[Database]:
+    yield from _with_tables(postgres_server.url)
+
+
+@pytest.fixture(scope="session")
+def _maria_tables(maria_server: MariaServer) -> Iterator[Database]:
+    yield from _with_tables(maria_server.url)
+
+
+def _with_tables(url: str) -> Iterator[Database]:
     database = Database(url)
     database.create_all()
-    for table in metadata.sorted_tables:
-        if table.name != "qcore_schema":
-            database.connection().say(f"DELETE FROM {table.name}")
+    yield database
     database.close()
-    return url
+
+
+def _emptied(database: Database) -> str:
+    """Empty the tables, which tests take in turns: to make them anew takes longer."""
+    connection = database.connection()
+    for table in reversed(metadata.sorted_tables):
+        if table.name != "qcore_schema":
+            connection.say(f"DELETE FROM {table.name}")
+    return database.url
 
 
 BACKENDS = {

@@ -115,6 +115,8 @@ class DatabaseDriver:
 
     def _due(self, queues: Sequence[str], *, at_least: float = 0) -> float | None:
         """Tell when the first payload is due, on the clock that never goes back; not sooner than ``at_least``."""
+        if not queues:
+            return None
         statement = self._timed.statements.due_in(len(queues))
         names = {f"queue_{index}": name for index, name in enumerate(queues)}
         [row] = self.home.rows(statement, exact=self._timed.now() * 1000, **names)

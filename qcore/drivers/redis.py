@@ -18,6 +18,7 @@ from qcore.redis.records import (
     lock_arguments,
     micros,
     push_arguments,
+    taken,
     unlock_arguments,
 )
 from qcore.redis.script import call_id
@@ -104,12 +105,11 @@ class RedisDriver:
     def _read(self, found: Any) -> Reservation | float | None:  # noqa: ANN401 - from a script
         if found is None:
             return None
-        if type(found) is bytes:
-            return int(found) / 1_000_000
-        job_id, body, attempts, token, verdict, where = found
+        if type(found) is int:
+            return found / 1_000_000
         if (waiter := getattr(self._local, "waiter", None)) is not None:
             waiter.stop()
-        return Reservation(queue_of(where), Payload(job_id.decode(), body), int(attempts), int(token), verdict.decode())
+        return taken(found)
 
     def _wait_and_take(self, places: tuple[bytes, ...], wait: float, due_in: float | None) -> Reservation | None:
         end = self._clock.monotonic() + wait
@@ -160,13 +160,14 @@ class RedisDriver:
             return self.delete(reservation, effects=effects), self.reserve(queues)
         if effects == NONE:
             own = (self._lease, call_id(), reservation.payload.id.encode(), reservation.token)
-            said, found = self.home.run(scripts.DELETE_AND_RESERVE, *own, *places, now=stamp(self._clock))
+            both = self.home.run(scripts.DELETE_AND_RESERVE, *own, *places, now=stamp(self._clock))
+            said, _, found = both.partition(b" ")
         else:
             delete = self._deleting(reservation, effects, only_last=False)
             reserve: list[Argument] = [self._lease, call_id(), *places]
             said, found = self.home.run_both(delete, (scripts.RESERVE, reserve), now=stamp(self._clock))
-        taken = self._read(found)
-        return _SETTLED[said], taken if isinstance(taken, Reservation) else None
+        following = self._read(found or None)
+        return _SETTLED[said], following if isinstance(following, Reservation) else None
 
     def _effects(self, effects: Effects) -> list[Argument]:
         batch = effects.batch

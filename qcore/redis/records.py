@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qcore.clock import milliseconds
+from qcore.driver import Payload, Reservation
 from qcore.errors import DriverError
-from qcore.redis.keys import name, place
+from qcore.redis.keys import name, place, queue_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from qcore.driver import Lock, Payload, Push, Unlock
+    from qcore.driver import Lock, Push, Unlock
     from qcore.failed import FailedJob
     from qcore.redis.script import Argument
 
@@ -44,6 +45,20 @@ def body_of(payload: Payload) -> bytes:
     if len(payload.body) > LARGEST:
         raise DriverError(f"redis cannot hold a payload of {len(payload.body)} bytes: {LARGEST} are the most it takes")
     return payload.body
+
+
+def taken(record: bytes) -> Reservation:
+    """Read what a script took: attempts, token, three lengths, and then id, verdict, queue and body in one piece."""
+    attempts, token, *lengths, rest = record.split(b" ", 5)
+    of_id, of_verdict, of_place = map(int, lengths)
+    verdict, place, body = of_id, of_id + of_verdict, of_id + of_verdict + of_place
+    return Reservation(
+        queue_of(rest[place:body]),
+        Payload(rest[:verdict].decode(), rest[body:]),
+        int(attempts),
+        int(token),
+        rest[verdict:place].decode(),
+    )
 
 
 def push_arguments(push: Push) -> list[Argument]:

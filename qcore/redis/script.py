@@ -8,6 +8,8 @@ from itertools import count
 from os import getpid, urandom
 from typing import TYPE_CHECKING
 
+from qcore.errors import DriverError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -71,6 +73,13 @@ def packed(words: Sequence[Argument]) -> bytes:
 def _strings(words: Sequence[Argument]) -> bytes:
     pieces = []
     for word in words:
-        written = word if type(word) is bytes else str(word).encode()
+        written = word if type(word) is bytes else _encoded(str(word))
         pieces.append(b"$%d\r\n%b\r\n" % (len(written), written))
     return b"".join(pieces)
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise DriverError(f"redis cannot hold {text[:60]!r}: it is not quite text") from error

@@ -44,17 +44,18 @@ TAKE_LOCK = Script(
     START, KEYS, LOCKS.partition("local function push")[0], "return take(ARGV[3], ARGV[4], ARGV[5], ARGV[6])"
 )
 
+# What was taken is told in one piece, which a client reads in one step: see ``qcore.redis.records.taken``.
 _RESERVE = """
 local lease, rid = tonumber(ARGV[3]), ARGV[4]
-local function head_of(q, part)
-  local head = call('ZRANGE', q .. part, 0, 0, 'WITHSCORES')
-  return head[1], head[1] and tonumber(head[2]), part
-end
 local function is_before(due, member, other_due, other)
-  if not other_due or due ~= other_due then return not other_due or due < other_due end
+  if due ~= other_due then return due < other_due end
   return tonumber(string.sub(member, 1, 16)) < tonumber(string.sub(other, 1, 16))
 end
-local function taken(index, q, id, member)
+local function record(id, body, attempts, token, verdict, place)
+  local lengths = #id .. ' ' .. #verdict .. ' ' .. #place
+  return attempts .. ' ' .. token .. ' ' .. lengths .. ' ' .. id .. verdict .. place .. body
+end
+local function taken(index, reserved, id, member)
   local k = P .. 'qcore:job:' .. id
   local j = call('HMGET', k, 'p', 'n', 'a', 'v')
   if not j[1] then  -- somebody else's work, or its hash was removed: what is left of it is the payload
@@ -65,8 +66,8 @@ local function taken(index, q, id, member)
   end
   local token, attempts = number(), (tonumber(j[3]) or 0) + 1
   call('HSET', k, 'a', attempts, 't', token, 'r', rid)
-  call('ZADD', q .. ':reserved', whole(math.ceil((now + lease) / 1000)), j[2] .. ':' .. id)
-  return {id, j[1], attempts, token, j[4] or '', ARGV[index]}
+  call('ZADD', reserved, whole(math.ceil((now + lease) / 1000)), j[2] .. ':' .. id)
+  return record(id, j[1], attempts, token, j[4] or '', ARGV[index])
 end
 local function reserved_before(from)
   for index = from, #ARGV do
@@ -74,7 +75,7 @@ local function reserved_before(from)
     for _, member in ipairs(call('ZREVRANGE', q .. ':reserved', 0, 999)) do
       local id = string.sub(member, 18)
       local j = call('HMGET', P .. 'qcore:job:' .. id, 'r', 'p', 'a', 't', 'v')
-      if j[1] == rid then return {id, j[2], tonumber(j[3]), j[4], j[5] or '', ARGV[index]} end
+      if j[1] == rid then return record(id, j[2], j[3], j[4], j[5] or '', ARGV[index]) end
     end
   end
 end
@@ -84,23 +85,26 @@ local function reserve(from)
   local next_due
   for index = from, #ARGV do
     local q = P .. 'queues:' .. ARGV[index]
-    local first, due, part = head_of(q, ':delayed')
-    local lost, lost_due = head_of(q, ':reserved')
-    if lost and is_before(lost_due, lost, due, first) then first, due, part = lost, lost_due, ':reserved' end
+    local part, reserved = q .. ':delayed', q .. ':reserved'
+    local head, lost = call('ZRANGE', part, 0, 0, 'WITHSCORES'), call('ZRANGE', reserved, 0, 0, 'WITHSCORES')
+    local first, due = head[1], head[1] and tonumber(head[2])
+    if lost[1] and not (due and is_before(due, first, tonumber(lost[2]), lost[1])) then
+      first, due, part = lost[1], tonumber(lost[2]), reserved
+    end
     if due and due <= ms then
-      local head = call('LINDEX', q, 0)
-      local j = head and call('HMGET', P .. 'qcore:job:' .. head, 'd', 'n')
+      local waits = call('LINDEX', q, 0)
+      local j = waits and call('HMGET', P .. 'qcore:job:' .. waits, 'd', 'n')
       if not (j and j[1] and is_before(tonumber(j[1]), j[2], due, first)) then
-        call('ZREM', q .. part, first)
-        return taken(index, q, string.sub(first, 18), first)
+        call('ZREM', part, first)
+        return taken(index, reserved, string.sub(first, 18), first)
       end
     elseif due and (not next_due or due < next_due) then
       next_due = due
     end
     local id = call('LPOP', q)
-    if id then return taken(index, q, id) end
+    if id then return taken(index, reserved, id) end
   end
-  return next_due and whole(next_due * 1000 - now)
+  return next_due and next_due * 1000 - now
 end
 """
 
@@ -134,7 +138,8 @@ if job then
 elseif again and said == 'gone' then
   said = 'done'
 end
-return {said, reserve(7) or false}
+local found = reserve(7)
+return type(found) == 'string' and said .. ' ' .. found or said
 """,
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -52,13 +52,14 @@ class Connection:
         self._dialect = dialect
         # The latter two: values no column can hold.
         self._errors: tuple[type[Exception], ...] = (*dialect.errors, OverflowError, UnicodeError)
+        self._here = os.getpid  # while the interpreter goes down, the module has lost its names
         self._process = os.getpid()
         _opened.add(self)
 
     @property
     def usable(self) -> bool:
         """False once it was closed, and in a process that was forked: it belongs to the parent."""
-        return self.raw is not None and self._process == os.getpid()
+        return self.raw is not None and self._process == self._here()
 
     def rows(self, statement: Statement, **inputs: object) -> list[Row]:
         """Run a statement and fetch all that it returns."""
@@ -138,8 +139,10 @@ class Connection:
         """Close it for good; in a forked process leave it alone, since dropping it would close it, too."""
         if self.usable:
             raw, self.raw = self.raw, None
-            with suppress(*self._errors):  # one that is lost already cannot say goodbye
+            try:  # noqa: SIM105 - while the interpreter goes down, there is no `suppress` any more
                 raw.close()
+            except self._errors:  # one that is lost already cannot say goodbye
+                pass
 
     def __del__(self) -> None:
         # Its thread has ended. The interpreter's own clean-up would do it with a warning.

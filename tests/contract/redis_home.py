@@ -9,7 +9,7 @@ from qcore.redis.home import RedisHome
 from qcore.stores.redis import RedisFailedStore, RedisStore
 from qcore.stores.redis_batches import RedisBatchStore
 from qtest.batch_contract import BatchStoreContract
-from qtest.contract import DriverContract
+from qtest.contract import DriverContract, Features
 from qtest.store_contract import FailedStoreContract, StoreContract
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class OnRedis:
 
 class Driven(OnRedis, DriverContract):
     """The contract of drivers."""
+
+    features = Features(pipelined=True)
 
     def make_failed_store(self, driver: Driver) -> RedisFailedStore:
         assert isinstance(driver.home, RedisHome)

@@ -1,0 +1,95 @@
+"""Very many jobs that are due at once on redis: does a call keep the server busy, does a worker's memory grow."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import redis
+
+from benchmarks.measure import Measure, Target
+from benchmarks.noop import app_at, fill
+from qtest.servers import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.measure import Effort
+    from qcore import App
+
+_ROOT = Path(__file__).parent.parent
+_DELAY = 0.1
+_WARM = 0.1
+"""The share of the jobs after which the worker has all the memory it needs."""
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def measure(effort: Effort) -> Iterator[Measure]:
+    """Push delayed jobs, let a worker run a part of them once all are due, clear the rest."""
+    with (
+        RedisServer() as server,
+        closing(app_at("redis", server.url)) as app,
+        redis.Redis.from_url(server.url) as client,
+    ):
+        _prefer(server.pid)
+        client.config_set("slowlog-log-slower-than", 1_000)
+        client.config_set("slowlog-max-len", 10_000)
+        fill(app, effort.waiting, effort.note, delay=_DELAY)
+        time.sleep(_DELAY)
+        before, after = _memory(app, server.url, effort)
+        cleared = app.connection().clear()
+        calls = client.slowlog_get(10_000)
+        slowest = max((each["duration"] for each in calls if b"CONFIG" not in each["command"]), default=1_000)
+    yield Measure(
+        name=f"redis: {effort.waiting} due at once, slowest call",
+        ours=slowest / 1000,
+        unit="ms",
+        target=Target(10, of="ours"),
+    )
+    yield Measure(
+        name=f"redis: memory of a worker after {effort.waiting - cleared} jobs",
+        ours=after,
+        bare=before,
+        unit="MB",
+        beside="after a tenth of them",
+        target=Target(1.02),
+    )
+
+
+def _prefer(pid: int) -> None:
+    """Keep other programs from interrupting the server where root may do so: its clock runs on meanwhile."""
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, pid, -20)
+
+
+def _memory(app: App, url: str, effort: Effort) -> tuple[float, float]:
+    """Give the megabytes of a worker in its youth, and when it has run a fifth of all jobs."""
+    first, last = effort.waiting * (1 - _WARM * 0.2), effort.waiting * 0.8
+    command = ("-m", "qcore", "--app", "benchmarks.waking:app", "work", "--quiet", "--memory", "0")
+    environment = os.environ | {"BENCHMARK_URL": url, "PYTHONPATH": str(_ROOT)}
+    worker = subprocess.Popen([sys.executable, *command], env=environment)
+    try:
+        _left(app, first, effort)
+        before = _megabytes(worker.pid)
+        _left(app, last, effort)
+        return before, _megabytes(worker.pid)
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def _left(app: App, count: float, effort: Effort) -> None:
+    """Wait until no more than so many jobs wait."""
+    while (left := app.connection().size()) > count:
+        effort.note(f"a worker runs jobs that are due: {left} wait")
+        time.sleep(0.05)
+
+
+def _megabytes(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * _PAGE / 1_000_000
