@@ -81,13 +81,13 @@ def _run(place: Place, folder: Path, seed: int, given: argparse.Namespace) -> Ro
     title = f"{place.name:<8} seed {seed} {kind}"
     run = Run(place, folder, kind=kind, seed=seed, size=size)
     report = run.through(schedule(seed, given.faults, place), lambda said: _show(f"{title} {said}"))
-    told = f"{report.jobs} jobs, {len(report.hits)} faults, {report.more} duplicates, {report.seconds:.0f} s"
+    told = f"{report.jobs} jobs, {report.faults} faults, {report.more} duplicates, {report.seconds:.0f} s"
     _say(f"{title}, {told}, {f'VIOLATED{chr(10)}{report.told()}' if report.violations else 'ok'}")
     rules = [violation.rule for violation in report.violations]
     lost, stuck = rules.count("nothing is lost"), rules.count("it drains")
     other = len(rules) - lost - stuck
     return Row(
-        place.name, 1, report.jobs, 0, len(report.hits), report.runs, report.more, lost, stuck, other, report.recovery
+        place.name, 1, report.jobs, 0, report.faults, report.runs, report.more, lost, stuck, other, report.recovery
     )
 
 
