@@ -42,6 +42,9 @@ class Stepper:
 
     def run_next_job(self, queue: str | None = None) -> Outcome | None:
         """Run the job that is due first, of one queue if given; None when nothing is due, or may be looked for."""
+        places = self._recorder.places
+        if len(places) == 1 and queue is None and (only := self._workers.get(next(iter(places)))) is not None:
+            return only.run_next_job()  # with one queue there is nothing to choose from
         due, place = self.first(queue)
         if place is None or due > self._clock.now():
             return None
