@@ -142,7 +142,7 @@ class Recorder:
     def _hear_of_push(self, event: JobQueued | JobHeld | JobDiscarded) -> None:
         known = self._by_id.get(event.payload.id)
         if known is None or known.fate is not Fate.HELD:
-            way = self._way_of(event.job)
+            way = self._app.way_of(event.job)
             known = self._add(event.connection, event.queue, event.payload, event.delay, job=event.job, way=way)
         if isinstance(event, JobHeld):
             known.fate, known.was_held = Fate.HELD, True
@@ -158,13 +158,9 @@ class Recorder:
         self._note(
             Pushed(
                 0, Refused(event.job), event.job_id, event.connection, event.queue, 0, self._app.clock.now(),
-                origin_here(), self._way_of(event.job), Fate.UNIQUE, owner=None if holder is None else holder.number,
+                origin_here(), self._app.way_of(event.job), Fate.UNIQUE, owner=None if holder is None else holder.number,
             )
         )  # fmt: skip
-
-    def _way_of(self, job: Job | None) -> str:
-        ways = self._app.ways
-        return next((way for each, way in ways if each is job), "") if ways else ""
 
     def _add(
         self, connection: str, queue: str, payload: Payload, delay: float, *, job: Job | None = None, way: str = ""
@@ -172,7 +168,7 @@ class Recorder:
         app = self._app
         content = Content(payload, app.job_codec, job)
         job = content.look()[0] if job is None else job
-        way = way or ("perform" if app.ways and any(kind == "perform" for _, kind in app.ways) else "")
+        way = way or ("perform" if app.is_beside(payload.id) else "")
         pushed = Pushed(0, content, payload.id, connection, queue, delay, app.clock.now(), origin_here(), way)
         pushed.was_routed = job is not None and app.routed(job).queue == queue
         self._note(pushed)
