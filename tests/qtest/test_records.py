@@ -8,11 +8,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qcore import Job
-from tests.qtest.signup import Welcome
+import qtest
+from qcore import App, Job, batch, bulk
+from qcore.events import JobProcessed, JobQueued
+from qtest.drivers import app_in_memory
+from tests.qtest.signup import Audit, Broken, Only, Reminder, SendMail, Welcome
 
 if TYPE_CHECKING:
     from qtest import QueueFake
+
+
+@pytest.fixture
+def app_that_welcomes() -> App:
+    """An App of the user whose listener dispatches."""
+    app = app_in_memory()
+
+    def listener(event: JobQueued) -> None:
+        if isinstance(event.job, Audit):
+            Welcome(1).dispatch()
+
+    app.listen(JobQueued, listener)
+    return app
 
 
 class Parent(Job):
@@ -88,3 +104,117 @@ def test_a_job_in_place_is_never_compared_with_others(queue_fake: QueueFake) -> 
 
     queue_fake.assert_nothing_pushed()
     assert ["Nesting", "Incomparable", "Welcome"] == [each.name for each in queue_fake.recorder.dispatches]
+
+
+def test_pushes_of_many_threads_are_written_down_once(queue_fake: QueueFake) -> None:
+    def work(_: int) -> None:
+        for _ in range(10):
+            batch([Welcome(1), Welcome(2), Welcome(3)]).then(Welcome(9)).dispatch()
+            SendMail(1).dispatch()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(8)))
+
+    queue_fake.assert_count(320)
+    assert {3} == {len(each.members) for each in queue_fake.batches()}
+
+
+def test_looking_while_others_push_finds_nothing_twice(queue_fake: QueueFake) -> None:
+    def push() -> None:
+        for number in range(600):
+            Welcome(number).dispatch()
+
+    pushing = threading.Thread(target=push)
+    pushing.start()
+    while pushing.is_alive():
+        queue_fake.next_due()
+    pushing.join()
+
+    queue_fake.assert_count(600)
+    assert list(range(1, 601)) == [each.number for each in queue_fake.pushed()]
+
+
+def test_a_listener_that_dispatches_a_batch_doubles_nothing(queue_fake: QueueFake) -> None:
+    said = []
+
+    def listener(event: JobQueued) -> None:
+        if isinstance(event.job, Audit):
+            said.append(batch([Welcome(1)]).then(Welcome(2)).dispatch())
+
+    queue_fake.app.events.listen(JobQueued, listener)
+    Audit("a").dispatch()
+
+    queue_fake.assert_pushed_once(Audit)
+    queue_fake.assert_count(2)
+    assert len(said) == 1
+
+
+def test_a_listener_that_looks_for_what_is_due_doubles_nothing(queue_fake: QueueFake) -> None:
+    queue_fake.app.events.listen(JobQueued, lambda _: queue_fake.next_due())
+    bulk([Welcome(1), Welcome(2), Welcome(3)])
+
+    queue_fake.assert_count(3)
+    assert {__file__} == {each.dispatched_from[0] for each in queue_fake.pushed() if each.dispatched_from is not None}
+
+
+def test_a_job_that_is_retried_is_a_push_of_its_own(queue_fake: QueueFake) -> None:
+    Broken().dispatch()
+    queue_fake.next_due()
+    queue_fake.run_due(raises=False)
+    queue_fake.app.failed.retry([each.id for each in queue_fake.failed()])
+
+    queue_fake.assert_pushed_times(Broken, 2)
+
+
+def test_what_was_held_is_pushed_after_what_was_not(queue_fake: QueueFake) -> None:
+    with queue_fake.transaction():
+        Welcome(1).dispatch(after_commit=True)
+        Reminder(2).dispatch()
+
+    queue_fake.assert_pushed_in_order(Reminder, Welcome)
+    with pytest.raises(AssertionError):
+        queue_fake.assert_pushed_in_order(Welcome, Reminder)
+    assert [Reminder(2), Welcome(1)] == [each.job for each in queue_fake.pushed()]
+    queue_fake.run_due()
+    ended = [each.event.delivery.name for each in queue_fake.timeline() if isinstance(each.event, JobProcessed)]
+    assert ["Reminder", "Welcome"] == ended
+
+
+def test_what_a_listener_dispatches_follows_its_cause(app_that_welcomes: App) -> None:
+    with qtest.fake(app_that_welcomes) as queue:
+        Audit("a").dispatch()
+
+        queue.assert_pushed_in_order(Audit, Welcome)
+        assert [(1, "Audit"), (2, "Welcome")] == [(each.number, each.name) for each in queue.pushed()]
+
+
+def test_a_push_that_is_refused_leaves_no_gap(queue_fake: QueueFake) -> None:
+    Only("b.csv").dispatch()
+    Only("b.csv").dispatch()
+    Welcome(3).dispatch()
+
+    assert [1, 2, 3] == [each.number for each in queue_fake.recorder.dispatches]
+    queue_fake.assert_discarded(Only("b.csv"), reason="unique")
+
+
+def test_a_block_sees_what_was_held_before_it_and_is_pushed_in_it(queue_fake: QueueFake) -> None:
+    transaction = queue_fake.transaction()
+    transaction.__enter__()
+    Welcome(1).dispatch(after_commit=True)
+
+    with pytest.raises(AssertionError), queue_fake.pushes(Welcome, times=0):
+        transaction.__exit__(None, None, None)
+
+
+def test_a_look_at_a_queue_reads_only_what_is_new(queue_fake: QueueFake, monkeypatch: pytest.MonkeyPatch) -> None:
+    bulk([Welcome(number) for number in range(50)])
+    queue_fake.next_due()
+    driver = type(queue_fake.app.connection().driver)
+    asked = []
+    monkeypatch.setattr(driver, "find", lambda _, job_id: asked.append(job_id))
+    monkeypatch.setattr(driver, "listed", lambda _, queue, **__: asked.append(queue))
+    for _ in range(10):
+        queue_fake.run_next_job()
+    batch([Welcome(1), Broken()], allow_failures=True).dispatch()
+
+    assert [] == asked
