@@ -40,8 +40,8 @@ class Looking:
     ) -> list[Pushed]:
         """Find the dispatches that are as expected, and fail unless there are as many as ``times`` says.
 
-        ``beside`` leaves out those whose ``id()`` is in it. ``in_chain`` tells that others of its chain may be held, and it
-        because of them.
+        ``beside`` leaves out those whose ``id()`` is in it. ``in_chain`` tells that others of its chain may be held,
+        and it because of them.
         """
         __tracebackhide__ = True
         self.refuse_what_cannot_match(expected, in_chain=in_chain)

@@ -160,11 +160,11 @@ class Recorder:
     def _hear_of_refusal(self, event: UniqueJobSkipped) -> None:
         if event.delivery is not None:
             return
-        holder = self._by_id.get(event.owner)
+        holder, way = self._by_id.get(event.owner), self._app.way_of(event.job)
         self._note(
             Pushed(
                 0, Refused(event.job), event.job_id, event.connection, event.queue, 0, self._app.clock.now(),
-                origin_here(), self._app.way_of(event.job), Fate.UNIQUE, owner=None if holder is None else holder.number,
+                origin_here(), way, Fate.UNIQUE, owner=None if holder is None else holder.number,
             )
         )  # fmt: skip
 
