@@ -154,9 +154,11 @@ class Contexts(Looking):
     def transaction(self, *, commit: bool = True) -> Iterator[None]:
         """Hold what is dispatched ``after_commit`` inside of the block; at its end it is pushed, or rolled back.
 
-        A block that raises is rolled back. What waits for a session of its own waits for that.
+        A block that raises is rolled back. A block inside of another one waits for that, too. What waits for a session
+        of its own waits for that.
         """
-        opened, open_now = FakeTransaction(), self.app.opened
+        open_now = self.app.opened
+        opened = FakeTransaction(open_now[-1] if open_now else None)
         open_now.append(opened)
         try:
             yield
@@ -165,7 +167,7 @@ class Contexts(Looking):
             opened.end(commit=False)
             raise
         open_now.remove(opened)
-        opened.end(commit=commit)
+        opened.end(commit=commit, still_open=open_now)
 
 
 def _error_of(pushed: Pushed) -> BaseException:

@@ -12,6 +12,7 @@ import qtest
 from qcore import App, Job, batch, bulk
 from qcore.events import JobProcessed, JobQueued
 from qtest.drivers import app_in_memory
+from qtest.leaks import leftovers
 from tests.qtest.signup import Audit, Broken, Only, Reminder, SendMail, Welcome
 
 if TYPE_CHECKING:
@@ -218,3 +219,54 @@ def test_a_look_at_a_queue_reads_only_what_is_new(queue_fake: QueueFake, monkeyp
     batch([Welcome(1), Broken()], allow_failures=True).dispatch()
 
     assert [] == asked
+
+
+def test_a_batch_that_waits_for_a_commit_is_held(queue_fake: QueueFake) -> None:
+    with queue_fake.transaction():
+        batch([Welcome(1), [Welcome(2), Welcome(3)]]).dispatch(after_commit=True)
+        queue_fake.assert_held(Welcome, times=2)
+        queue_fake.assert_nothing_pushed()
+        queue_fake.assert_nothing_batched()
+
+    queue_fake.assert_count(2)
+    queue_fake.assert_batched([Welcome(1), [Welcome(2), Welcome(3)]])
+    queue_fake.assert_dispatched_after_commit(Welcome, times=2)
+
+
+def test_a_batch_whose_transaction_is_rolled_back_is_discarded(queue_fake: QueueFake) -> None:
+    with queue_fake.transaction(commit=False):
+        batch([Welcome(1)]).dispatch(after_commit=True)
+
+    queue_fake.assert_discarded(Welcome(1), reason="rollback")
+    queue_fake.assert_nothing_batched()
+
+
+def test_a_batch_that_is_still_held_at_the_end_is_left_over(queue_fake: QueueFake) -> None:
+    transaction = queue_fake.transaction()
+    transaction.__enter__()
+    batch([Welcome(1)]).dispatch(after_commit=True)
+
+    assert "1 job still waits at the end of the test" in leftovers(queue_fake)
+    transaction.__exit__(None, None, None)
+
+
+def test_a_commit_inside_of_a_transaction_that_is_rolled_back_pushes_nothing(queue_fake: QueueFake) -> None:
+    with queue_fake.transaction(commit=False):
+        with queue_fake.transaction():
+            Welcome(1).dispatch(after_commit=True)
+        queue_fake.assert_held(Welcome(1))
+
+    queue_fake.assert_nothing_pushed()
+    queue_fake.assert_discarded(Welcome(1), reason="rollback")
+
+
+def test_a_rollback_inside_of_a_transaction_is_its_own(queue_fake: QueueFake) -> None:
+    with queue_fake.transaction():
+        Welcome(1).dispatch(after_commit=True)
+        with queue_fake.transaction(commit=False):
+            Welcome(2).dispatch(after_commit=True)
+        with queue_fake.transaction():
+            Welcome(3).dispatch(after_commit=True)
+
+    queue_fake.assert_pushed_in_order(Welcome(1), Welcome(3), strict=True)
+    queue_fake.assert_discarded(Welcome(2), reason="rollback")
