@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +26,10 @@ _MARKER = {
     "clock": 'the instant at which the clock stands, such as "2030-01-01T00:00Z"',
     "leftovers": '"fail", "warn" or "ignore" jobs that still wait at the end',
 }
+_UNGUARDED = (
+    "no fake is active, and this push would reach a real connection: ask for the fixture queue_fake, or use "
+    "qtest.fake() (the ini setting qtest_guard = on refuses it)"
+)
 _active = pytest.StashKey[Any]()
 _VERBOSE = 2
 
@@ -41,13 +47,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("qtest_freeze", "what freezes user code for queue_clock: freezegun, off", default="freezegun")
     parser.addini("qtest_failed_jobs", "what a failed job that was not looked at does: fail, ignore", default="fail")
     parser.addini("qtest_payload_checks", "compare each job with what comes out of its payload: on, off", default="on")
+    parser.addini("qtest_guard", "refuse a push to a real connection where no fake is active: on, off", default="off")
     parser.addini("qtest_max_jobs", "after so many jobs a run is taken for one that does not end", default="1000")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     names = ", ".join(f"{name}=" for name in _MARKER)
-    config.addinivalue_line("markers", f"queue({names}): how the fixture queue_fake of this test is set up")
+    config.addinivalue_line("markers", f"queue({names}): the test has the fixture queue_fake, set up like this")
+    if _chosen(config, "qtest_guard", ("on", "off")) == "on":
+        from qcore import current
+
+        config.add_cleanup(partial(current.refuse_pushes, current.refuse_pushes(_UNGUARDED)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
+    """Let what is marked have the fixture: a marker without it would be a fake that is not there."""
+    used = pytest.mark.usefixtures("queue_fake")
+    if collector.get_closest_marker("queue"):
+        if not any(mark == used.mark for mark in collector.iter_markers("usefixtures")):
+            collector.add_marker(used)
+    elif isinstance(obj, type | FunctionType) and any(mark.name == "queue" for mark in getattr(obj, "pytestmark", ())):
+        used(obj)  # type: ignore[operator]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -63,6 +85,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Fail a test in its own phase for what its jobs did unseen."""
+    queue = item.stash.get(_active, None)
+    if queue is None and item.get_closest_marker("queue"):
+        pytest.fail("@pytest.mark.queue does nothing here: ask for the fixture queue_fake as well", pytrace=False)
     yield
     queue = item.stash.get(_active, None)
     if queue is not None and not getattr(item, "_excinfo", None):
@@ -71,13 +96,12 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 def _check_leaks(queue: QueueFake, item: pytest.Item) -> None:
     __tracebackhide__ = True
-    from qtest.leaks import leftovers, unseen_failures, unused_blocks
+    from qtest.leaks import all_unseen, leftovers, unused
 
-    if unused := unused_blocks(queue):
-        pytest.fail(unused, pytrace=False)
-    unseen = [*queue.unseen_before, unseen_failures(queue)]
-    if _chosen(item.config, "qtest_failed_jobs", ("fail", "ignore")) == "fail" and any(unseen):
-        pytest.fail("\n".join(filter(None, unseen)), pytrace=False)
+    if forgotten := unused(queue):
+        pytest.fail(forgotten, pytrace=False)
+    if _chosen(item.config, "qtest_failed_jobs", ("fail", "ignore")) == "fail" and (unseen := all_unseen(queue)):
+        pytest.fail(unseen, pytrace=False)
     said = _marked(item).get("leftovers") or _chosen(item.config, "qtest_leftovers", _LEFTOVERS)
     if said != "ignore" and (left := leftovers(queue)):
         if said == "fail":
