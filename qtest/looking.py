@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 from qtest.expecting import ExpectationError, did_you_mean, fields_known, fields_of, refuse_unknown_fields
@@ -35,17 +35,17 @@ class Looking:
         beyond: Beyond = fate_difference,
         *,
         said: str = "no job matched",
-        since: int = 0,
+        beside: Container[int] = (),
         in_chain: bool = False,
     ) -> list[Pushed]:
         """Find the dispatches that are as expected, and fail unless there are as many as ``times`` says.
 
-        ``since`` leaves out so many of the first ones. ``in_chain`` tells that others of its chain may be held, and it
-        because of them.
+        ``beside`` leaves out those whose ``id()`` is in it. ``in_chain`` tells that others of its chain may be held,
+        and it because of them.
         """
         __tracebackhide__ = True
         self.refuse_what_cannot_match(expected, in_chain=in_chain)
-        found, misses = self.parted(expected, beyond, since)
+        found, misses = self.parted(expected, beyond, beside)
         for each in found:
             each.is_seen = True
         if times.holds(len(found)):
@@ -59,11 +59,13 @@ class Looking:
         lines += [f"  matched: {numbers}", *(self.reporter.miss(miss) if miss is not None else [])]
         self.fail([*lines, *self.reporter.table(), *self.reporter.last_events()])
 
-    def parted(self, expected: Expectation, beyond: Beyond, since: int = 0) -> tuple[list[Pushed], list[Miss]]:
+    def parted(
+        self, expected: Expectation, beyond: Beyond, beside: Container[int] = ()
+    ) -> tuple[list[Pushed], list[Miss]]:
         """Part the dispatches of the expected kind into those that match and those that do not, with the reasons."""
         found, misses = [], []
-        for each in self.recorder.dispatches[since:]:
-            if not expected.is_kind(each.job):
+        for each in self.recorder.in_turn():
+            if id(each) in beside or not expected.is_kind(each.job):
                 continue
             differences = expected.differences(each, beyond(each))
             if differences:

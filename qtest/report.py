@@ -189,6 +189,12 @@ class Reporter:
             lines.append(self.writer.cut(line, WIDTH))
         return ["  last events", *lines]
 
+    def numbers(self, of: Sequence[int]) -> str:
+        """Name dispatches by their numbers."""
+        shown = of if self.writer.is_verbose else of[:_MOST]
+        rest = f" and {len(of) - len(shown)} more" if len(shown) < len(of) else ""
+        return ", ".join(f"#{number}" for number in shown) + rest
+
     def moment(self, at: float) -> str:
         """Say when, counted from the beginning of the test."""
         return f"+{in_seconds(at - self._recorder.started)}"

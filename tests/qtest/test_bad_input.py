@@ -252,3 +252,35 @@ def test_a_marker_that_cannot_be_meant_is_told_on_one_line(outer: pytest.Pyteste
     told = [*result.outlines, *result.errlines]
     assert any(fnmatch(line, says) for line in told), told
     assert not any("Traceback" in line for line in told)
+
+
+async def _holds() -> bool:
+    return True
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda fake: fake.assert_pushed_on(None, Welcome), "queue is what this assertion is about, got None"),
+        (lambda fake: fake.assert_pushed_times(Welcome, None), "times is what this assertion is about, got None"),
+        (lambda fake: fake.assert_count(None), "times is what this assertion is about, got None"),
+        (lambda fake: fake.run_due(max_jobs=0), "max_jobs is a whole number above 0, got 0"),
+        (lambda fake: fake.run_until_idle(max_jobs=True), "max_jobs is a whole number above 0, got True"),
+        (lambda fake: fake.run_until(lambda: True, max_jobs=0.5), "max_jobs is a whole number above 0, got 0.5"),
+    ],
+)
+def test_none_and_nothing_never_mean_that_anything_will_do(
+    call: Callable[[QueueFake], object], says: str, queue_fake: QueueFake
+) -> None:
+    sign_up(1)
+
+    with pytest.raises(ExpectationError, match=re.escape(says)):
+        call(queue_fake)
+
+
+def test_a_predicate_that_gives_a_coroutine_is_refused_before_anything_runs(queue_fake: QueueFake) -> None:
+    Welcome(1).dispatch()
+
+    with pytest.raises(ExpectationError, match="the callback is async, and nobody awaits it"):
+        queue_fake.run_until(lambda: _holds())  # noqa: PLW0108 - a plain function that gives a coroutine
+    queue_fake.assert_processed(Welcome, times=0)
