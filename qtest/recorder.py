@@ -181,11 +181,13 @@ class Recorder:
     ) -> Pushed:
         app = self._app
         content = Content(payload, app.job_codec, job)
-        job = content.look()[0] if job is None else job
         way = way or ("perform" if app.is_beside(payload.id) else "")
-        pushed = Pushed(0, content, payload.id, connection, queue, delay, app.clock.now(), origin_here(), way)
+        origin = origin_here() if is_told or way else None
+        pushed = Pushed(0, content, payload.id, connection, queue, delay, app.clock.now(), origin, way)
+        # Who pushes a payload as it is, or retries a job, stands in the stack.
+        pushed.is_told, pushed.is_by_itself = is_told, job is None and origin is None
+        job = content.look()[0] if job is None else job
         pushed.was_routed = job is not None and app.routed(job).queue == queue
-        pushed.is_told = is_told
         kept = self._note(pushed)
         if not way:
             self.places.setdefault((connection, queue))
