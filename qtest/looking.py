@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
+from qcore.jobs import Job
 from qtest.expecting import ExpectationError, did_you_mean, fields_known, fields_of, refuse_unknown_fields
 from qtest.matching import Difference, Expectation, name_of
 from qtest.report import Miss, fate_difference, nearest
@@ -37,17 +38,20 @@ class Looking:
         said: str = "no job matched",
         beside: Container[int] = (),
         in_chain: bool = False,
+        of_ends: bool = False,
     ) -> list[Pushed]:
         """Find the dispatches that are as expected, and fail unless there are as many as ``times`` says.
 
         ``beside`` leaves out those whose ``id()`` is in it. ``in_chain`` tells that others of its chain may be held,
-        and it because of them.
+        and it because of them. ``of_ends`` tells that it is about how jobs ended: the test has looked at that then, as
+        it has when it names the job.
         """
         __tracebackhide__ = True
         self.refuse_what_cannot_match(expected, in_chain=in_chain)
         found, misses = self.parted(expected, beyond, beside)
-        for each in found:
-            each.is_seen = True
+        if of_ends or expected.named.job_class is not Job:
+            for each in found:
+                each.is_seen = True
         if times.holds(len(found)):
             return found
         if not found:

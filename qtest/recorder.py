@@ -126,7 +126,8 @@ class Recorder:
     def _hear_of_end(self, event: JobEnded) -> None:
         pushed = self._pushed_for(event.delivery)
         pushed.outcomes.append(event)
-        pushed.is_seen = False
+        # The error of a job that is run in place is raised to who dispatched it.
+        pushed.is_seen = pushed.way == "sync"
         batch_id = event.delivery.batch_id
         if batch_id is not None and self._callbacks.may_follow(batch_id, failure=isinstance(event, JobFailed)):
             self.look_around()
