@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,7 @@ from tests.qtest.signup import Broken, Welcome
 
 if TYPE_CHECKING:
     from qtest import QueueFake
+    from qtest.work_once import QueueWorker
 
 
 class Once(Broken, tries=1):
@@ -25,7 +26,7 @@ def test_an_error_that_is_raised_to_who_dispatches_in_place_was_looked_at(queue_
     assert "" == unseen_failures(queue_fake)
 
 
-def test_the_exit_code_of_a_worker_looks_at_what_failed(queue_fake: QueueFake, queue_worker: Any) -> None:
+def test_the_exit_code_of_a_worker_looks_at_what_failed(queue_fake: QueueFake, queue_worker: QueueWorker) -> None:
     Once().dispatch()
     worked = queue_worker.work_once()
 
@@ -34,7 +35,7 @@ def test_the_exit_code_of_a_worker_looks_at_what_failed(queue_fake: QueueFake, q
     assert "" == unseen_failures(queue_fake)
 
 
-def test_the_exit_code_looks_at_no_failure_of_another_run(queue_fake: QueueFake, queue_worker: Any) -> None:
+def test_the_exit_code_looks_at_no_failure_of_another_run(queue_fake: QueueFake, queue_worker: QueueWorker) -> None:
     Once("b.csv").dispatch()
     queue_fake.run_next_job()
     Welcome(1).dispatch()
