@@ -11,6 +11,7 @@ from qcore.store import Listing
 from qtest.expecting import ExpectationError
 from qtest.looking import Looking
 from qtest.matching import Difference, Expectation, Terms, Text, in_seconds, seconds_equal
+from qtest.plain_text import repr_of, text_of
 from qtest.terms import check_delay, check_delays, check_error
 from qtest.times import as_times
 from qtest.words import word_of, words_of
@@ -250,13 +251,13 @@ def error_differences(
     :raises ExpectationError: for an expectation that is neither an exception nor the class of one.
     """
     check_error(error, match)
-    shown = Text(f"{type(got).__name__}: {got}")
+    shown = Text(f"{type(got).__name__}: {text_of(got)}")
     if isinstance(error, BaseException):
         if type(got) is not type(error) or got.args != error.args:
-            return [Difference("error", Text(repr(error)), Text(repr(got)))]
+            return [Difference("error", Text(repr_of(error)), Text(repr_of(got)))]
     elif error is not None and not isinstance(got, error):
         return [Difference("error", Text(error.__name__), shown)]
-    if match is not None and re.search(match, str(got)) is None:
+    if match is not None and re.search(match, text_of(got)) is None:
         return [Difference("message", Text(f"match {match!r}"), Text(repr(str(got))))]
     return []
 
