@@ -10,6 +10,7 @@ from qtest.expecting import ExpectationError
 from qtest.looking import Looking
 from qtest.matching import Difference, Expectation, Terms, Text, in_seconds
 from qtest.pairing import Pairing, first_row, longest_row
+from qtest.plain_text import plain
 from qtest.pushes import Fate
 from qtest.report import fate_difference, unique_note
 from qtest.terms import refuse_none
@@ -141,7 +142,7 @@ class PushAssertions(Looking):
         lines = self.reporter.headline("not pushed in this order", expected)
         if found:
             before = pushes[found[-1]]
-            lines.append(f"  expected it after #{before.number} {before.name}")
+            lines.append(f"  expected it after #{before.number} {plain(before.name)}")
             if at is not None:
                 lines.append(f"  nothing in between, but #{pushes[found[-1] + 1].number} is")
         self.fail([*lines, *self.reporter.table()])
