@@ -29,7 +29,7 @@ class Looking:
     recorder: Recorder
     reporter: Reporter
 
-    def look(  # noqa: RET503 - fail() raises
+    def look(  # noqa: PLR0913, RET503 - what it looks for; fail() raises
         self,
         expected: Expectation,
         times: Times,
@@ -49,9 +49,7 @@ class Looking:
         __tracebackhide__ = True
         self.refuse_what_cannot_match(expected, in_chain=in_chain)
         found, misses = self.parted(expected, beyond, beside)
-        if of_ends or expected.named.job_class is not Job:
-            for each in found:
-                each.is_seen = True
+        looked_at(expected, found, of_ends=of_ends)
         if times.holds(len(found)):
             return found
         if not found:
@@ -118,3 +116,10 @@ class Looking:
         """Fail the test with that message."""
         __tracebackhide__ = True
         raise AssertionError(self.reporter.writer.folded(lines))
+
+
+def looked_at(expected: Expectation, found: Iterable[Pushed], *, of_ends: bool = False) -> None:
+    """Note that the test has looked at how jobs ended: it names them, or that is what it asks for."""
+    if of_ends or expected.named.job_class is not Job:
+        for each in found:
+            each.is_seen = True

@@ -56,6 +56,17 @@ def test_an_assertion_that_names_no_job_looks_at_no_failure(queue_fake: QueueFak
     assert "" == unseen_failures(queue_fake)
 
 
+@pytest.mark.parametrize("assertion", ["assert_pushed_exactly", "assert_pushed_in_order"])
+def test_an_assertion_of_several_jobs_looks_at_those_it_names(queue_fake: QueueFake, assertion: str) -> None:
+    Once().dispatch()
+    queue_fake.run_next_job()
+
+    getattr(queue_fake, assertion)(Job)
+    assert "a job failed" in unseen_failures(queue_fake)
+    getattr(queue_fake, assertion)(Once)
+    assert "" == unseen_failures(queue_fake)
+
+
 def test_a_block_that_was_never_entered_is_told_of_after_a_reset(queue_fake: QueueFake) -> None:
     never_entered = queue_fake.pushes(Welcome)
     queue_fake.reset()
