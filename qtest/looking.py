@@ -121,8 +121,8 @@ class Looking:
         for each in self.recorder.dispatches:
             if each.is_elsewhere and (expected.fits(each.job) or expected.wanted is Job):
                 raise ExpectationError(
-                    f"#{each.number} {plain(each.name)} was taken by another process, so this fake does not know how it "
-                    "ended: look at exit_code and output of that command, and at queue_fake.app.failed"
+                    f"#{each.number} {plain(each.name)} was taken by another process, and how it ended is not known "
+                    "here: look at exit_code and output of that command, and at queue_fake.app.failed"
                 )
 
     def fail(self, lines: Iterable[str]) -> NoReturn:
