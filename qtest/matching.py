@@ -12,6 +12,7 @@ from qcore.errors import PayloadError
 from qcore.jobs import Job, Prepared
 from qcore.options import UNSET, JobOptions, seconds_until, timestamp
 from qtest.expecting import ExpectationError, Named, did_you_mean, fields_of, named_by
+from qtest.plain_text import repr_of, text_of
 from qtest.terms import answer_of, check_terms
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _became(expected: object, got: object) -> str:
     one, other = type(expected).__name__, type(got).__name__
     if one == other:
         return ""
-    if str(expected) == str(got) or (
+    if text_of(expected) == text_of(got) or (
         isinstance(expected, tuple | list) and isinstance(got, tuple | list) and [*expected] == [*got]
     ):
         return f"{one} became {other}"
@@ -224,7 +225,7 @@ def in_seconds(seconds: object) -> Text:
     if isinstance(seconds, timedelta):
         seconds = seconds.total_seconds()
     if not isinstance(seconds, int | float):
-        return Text(repr(seconds))
+        return Text(repr_of(seconds))
     if seconds < _DATES:
         return Text(f"{round(seconds, 6):.10g}s")
     return Text(datetime.fromtimestamp(round(seconds, 6), UTC).isoformat().replace("+00:00", "Z"))
@@ -242,4 +243,4 @@ def asked(where: Callable[[Any], object], given: object) -> list[Difference]:
     if answer:
         return []
     note = "it returned None: return True or False" if answer is None else ""
-    return [Difference("callback", Text("True"), Text(repr(answer)), note)]
+    return [Difference("callback", Text("True"), Text(repr_of(answer)), note)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from qcore.options import seconds_until, timestamp
@@ -80,6 +81,17 @@ def check_delay(delay: object) -> None:
     :raises ExpectationError: when it is no time.
     """
     _check_time("delay", delay, "a number of seconds or a timedelta")
+
+
+def check_delays(delays: object) -> None:
+    """Look at the delays between attempts.
+
+    :raises ExpectationError: when they are no list of times.
+    """
+    if isinstance(delays, str | bytes) or not isinstance(delays, Sequence):
+        raise ExpectationError(f"delays is a list of seconds, got {delays!r:.80}")
+    for each in delays:
+        check_delay(each)
 
 
 def check_error(error: object, match: object) -> None:

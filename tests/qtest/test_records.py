@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import qtest
-from qcore import App, Job, batch, bulk
+from qcore import App, Job, batch, bulk, chain
 from qcore.events import JobProcessed, JobQueued
 from qtest.drivers import app_in_memory
 from qtest.leaks import leftovers
@@ -270,3 +270,36 @@ def test_a_rollback_inside_of_a_transaction_is_its_own(queue_fake: QueueFake) ->
 
     queue_fake.assert_pushed_in_order(Welcome(1), Welcome(3), strict=True)
     queue_fake.assert_discarded(Welcome(2), reason="rollback")
+
+
+def test_the_rest_of_a_running_chain_is_no_chain_that_was_dispatched(queue_fake: QueueFake) -> None:
+    chain(Welcome(1), Welcome(2), Audit("a")).dispatch()
+    queue_fake.run_next_job()
+
+    queue_fake.assert_chained([Welcome(1), Welcome(2), Audit("a")])
+    with pytest.raises(AssertionError, match="pushed by the queue itself"):
+        queue_fake.assert_chained([Welcome(2), Audit("a")])
+    queue_fake.assert_chained([Welcome(2), Audit("a")], times=0)
+
+    queue_fake.run_next_job()
+    queue_fake.assert_pushed(Audit)
+    with pytest.raises(AssertionError, match="pushed by the queue itself"):
+        queue_fake.assert_pushed_without_chain(Audit)
+
+
+def test_a_chain_that_a_thread_dispatches_by_itself_was_dispatched(queue_fake: QueueFake) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(chain(Welcome(2), Audit("a")).dispatch).result()
+
+    queue_fake.assert_chained([Welcome(2), Audit("a")])
+
+
+def test_a_chain_that_goes_on_after_a_batch_was_not_dispatched_then(queue_fake: QueueFake) -> None:
+    chain(batch([Welcome(1)]), Welcome(2), Audit("a")).dispatch()
+    queue_fake.run_next_job()
+    queue_fake.run_next_job()
+    queue_fake.next_due()
+
+    queue_fake.assert_pushed(Welcome(2))
+    queue_fake.assert_chained([Welcome(2), Audit("a")], times=0)
+    assert "" == queue_fake.pushed(Welcome(2))[0].origin
