@@ -163,6 +163,7 @@ def test_an_exception_whose_text_raises_does_not_take_the_message_along(queue_fa
         queue_fake.assert_failed(Raises, error=ValueError)
     with pytest.raises(AssertionError, match="its text raises"):
         queue_fake.assert_failed(Raises, match="nothing of it")
+    queue_fake.failed()
 
 
 def test_nothing_in_a_message_steers_the_terminal(queue_fake: QueueFake) -> None:
