@@ -16,7 +16,16 @@ from qtest.job_interactions import Interactions
 
 ROOT = Path(__file__).parent.parent
 # Methods by which the parts of the fake work together.
-OF_THE_KIT_ITSELF = {"fail", "folder", "look", "parted", "refuse_unknown_connection", "refuse_what_cannot_match"}
+OF_THE_KIT_ITSELF = {
+    "fail",
+    "folder",
+    "look",
+    "parted",
+    "refuse_unknown_connection",
+    "refuse_what_cannot_match",
+    "refuse_what_ran_elsewhere",
+    "unawaited",
+}
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
