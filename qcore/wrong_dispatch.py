@@ -32,7 +32,8 @@ class _OfInstances:
     def __init__(self, method: Callable[..., Any]) -> None:
         """Look like it."""
         self._method = method
-        update_wrapper(self, method)
+        looking_like: Any = self
+        update_wrapper(looking_like, method)
 
     def __get__(self, job: object, kind: type) -> Callable[..., Any]:
         """Give the method of the job, or what refuses all but a job."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from qtest.async_running import AsyncRunning
 from qtest.clock import FrozenClock
 from qtest.contexts import Contexts
 from qtest.drivers import app_in_memory, check, placed
+from qtest.entering import to_enter
 from qtest.fake_app import FakeApp
 from qtest.freezing import UserTime, user_now
 from qtest.leaks import all_unseen, unseen_failures, unused
@@ -177,7 +177,7 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         return self._folder
 
 
-@contextmanager
+@to_enter("with qtest.fake() as queue:")
 def fake(
     app: App | None = None,
     driver: str = "memory",
