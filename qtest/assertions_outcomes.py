@@ -11,6 +11,8 @@ from qcore.store import Listing
 from qtest.expecting import ExpectationError
 from qtest.looking import Looking
 from qtest.matching import Difference, Expectation, Terms, Text, in_seconds, seconds_equal
+from qtest.plain_text import repr_of, text_of
+from qtest.terms import check_delay, check_delays, check_error
 from qtest.times import as_times
 from qtest.words import word_of, words_of
 
@@ -62,6 +64,8 @@ class OutcomeAssertions(Looking):
         """
         __tracebackhide__ = True
 
+        check_error(error, match)
+
         def beyond(pushed: Pushed) -> list[Difference]:
             found = self._ended(pushed, JobFailed, "failed")
             if found:
@@ -88,6 +92,9 @@ class OutcomeAssertions(Looking):
         """Assert that a delivery of a job ended with its release, for that long if it is said."""
         __tracebackhide__ = True
 
+        if delay is not None:
+            check_delay(delay)
+
         def beyond(pushed: Pushed) -> list[Difference]:
             released = [each.delay for each in pushed.outcomes if isinstance(each, JobReleased)]
             if not released:
@@ -101,13 +108,17 @@ class OutcomeAssertions(Looking):
     def assert_retried(
         self, job: Wanted, *, delays: Sequence[float] | None = None, times: int | Times | None = None, **terms: Any
     ) -> list[Pushed]:
-        """Assert that a job was tried again after errors: once, or after just these delays."""
+        """Assert that a job was tried again after errors: at all, or after just these delays. None of them: it ran."""
         __tracebackhide__ = True
+        if delays is not None:
+            check_delays(delays)
 
         def beyond(pushed: Pushed) -> list[Difference]:
             got = [each.delay for each in pushed.outcomes if isinstance(each, JobReleased) and each.error is not None]
             if delays is None:
                 return [] if got else [Difference("outcome", Text("retried"), Text(self.reporter.state(pushed)))]
+            if not pushed.outcomes:
+                return [Difference("outcome", Text("run"), Text(self.reporter.state(pushed)))]
             if len(got) == len(delays) and all(map(seconds_equal, delays, got)):
                 return []
             return [Difference("delays", Text(_listed(delays)), Text(_listed(got)))]
@@ -117,6 +128,8 @@ class OutcomeAssertions(Looking):
     def assert_attempts(self, job: Wanted, count: int, **terms: Any) -> list[Pushed]:
         """Assert how many attempts of a job were counted."""
         __tracebackhide__ = True
+        if type(count) is not int or count < 0:
+            raise ExpectationError(f"count is a whole number of attempts, got {count!r:.80}")
 
         def beyond(pushed: Pushed) -> list[Difference]:
             got = pushed.outcomes[-1].delivery.attempts() if pushed.outcomes else 0
@@ -237,17 +250,14 @@ def error_differences(
 
     :raises ExpectationError: for an expectation that is neither an exception nor the class of one.
     """
-    shown = Text(f"{type(got).__name__}: {got}")
+    check_error(error, match)
+    shown = Text(f"{type(got).__name__}: {text_of(got)}")
     if isinstance(error, BaseException):
         if type(got) is not type(error) or got.args != error.args:
-            return [Difference("error", Text(repr(error)), Text(repr(got)))]
-    elif error is not None:
-        given: object = error
-        if not (isinstance(given, type) and issubclass(given, BaseException)):
-            raise ExpectationError(f"error is the class of an exception, or one, got {given!r:.80}; match= is a text")
-        if not isinstance(got, error):
-            return [Difference("error", Text(error.__name__), shown)]
-    if match is not None and re.search(match, str(got)) is None:
+            return [Difference("error", Text(repr_of(error)), Text(repr_of(got)))]
+    elif error is not None and not isinstance(got, error):
+        return [Difference("error", Text(error.__name__), shown)]
+    if match is not None and re.search(match, text_of(got)) is None:
         return [Difference("message", Text(f"match {match!r}"), Text(repr(str(got))))]
     return []
 

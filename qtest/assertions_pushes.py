@@ -10,12 +10,15 @@ from qcore.jobs import Job
 from qtest.expecting import ExpectationError
 from qtest.looking import Looking
 from qtest.matching import Difference, Expectation, Terms, Text, in_seconds
+from qtest.pairing import Pairing, first_row, longest_row
+from qtest.plain_text import plain
 from qtest.pushes import Fate
 from qtest.report import fate_difference, unique_note
+from qtest.terms import refuse_none
 from qtest.times import as_times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from qtest.expecting import Wanted
@@ -62,6 +65,7 @@ class PushAssertions(Looking):
     def assert_pushed_times(self, job: Wanted, times: int | Times, **terms: Any) -> list[Pushed]:
         """Assert that so many pushes match."""
         __tracebackhide__ = True
+        refuse_none("times", times)
         return self.assert_pushed(job, times=times, **terms)
 
     def assert_pushed_on(self, queue: object, job: Wanted, **terms: Any) -> list[Pushed]:
@@ -70,6 +74,7 @@ class PushAssertions(Looking):
         if isinstance(job, str) and not isinstance(queue, str | Enum):
             message = f"assert_pushed_on(queue, job) takes the queue first: write assert_pushed_on({job!r:.80}, job)"
             raise ExpectationError(message)
+        refuse_none("queue", queue)
         return self.assert_pushed(job, queue=queue, **terms)
 
     def assert_not_pushed(self, job: Wanted, callback: Callable[[Any], object] | None = None, **terms: Any) -> None:
@@ -85,6 +90,7 @@ class PushAssertions(Looking):
     def assert_count(self, times: int | Times, **terms: Any) -> list[Pushed]:
         """Assert how much was pushed, or how much of it to one ``queue``, with one ``delay``, and so on."""
         __tracebackhide__ = True
+        refuse_none("times", times)
         wanted, expected = as_times(times), Expectation(Job, Terms.given(**terms))
         self.refuse_what_cannot_match(expected)
         found, _ = self.parted(expected, fate_difference)
@@ -98,25 +104,24 @@ class PushAssertions(Looking):
     def assert_pushed_exactly(self, *jobs: Wanted) -> None:
         """Assert that these jobs were pushed, in any order, and nothing else."""
         __tracebackhide__ = True
-        taken: dict[int, int] = {}
-        expected, fitting = [Expectation(each) for each in jobs], []
+        expected = [Expectation(each) for each in jobs]
         for each in expected:
             self.refuse_what_cannot_match(each)
-            fitting.append([pushed.number for pushed in self.parted(each, fate_difference)[0]])
+        pairing = Pairing(expected, self.recorder.pushes)
         for at, each in enumerate(expected):
-            if not _placed(at, fitting, taken, set()):
-                self._missing(each, fitting[at], taken)
-        if left := [each for each in self.recorder.pushes if each.number not in taken]:
-            lines = ["pushed beside what was expected  " + ", ".join(f"#{each.number}" for each in left)]
+            if not pairing.place(at):
+                self._missing(each, pairing.fitting(at), pairing.taken)
+        if left := [each for each in self.recorder.pushes if each.number not in pairing.taken]:
+            numbers = self.reporter.numbers([each.number for each in left])
+            lines = [f"pushed beside what was expected  {numbers}"]
             self.fail([*lines, *self.reporter.table(), *self.reporter.last_events()])
 
-    def _missing(self, expected: Expectation, fitting: list[int], taken: dict[int, int]) -> NoReturn:
+    def _missing(self, expected: Expectation, fitting: Sequence[int], taken: Mapping[int, int]) -> NoReturn:
         __tracebackhide__ = True
         misses = [miss for miss in self.parted(expected, fate_difference)[1] if miss.pushed.number not in taken]
         head, *lines = self.reporter.nothing_matched(expected, misses)
         if fitting:
-            numbers = ", ".join(f"#{number}" for number in fitting)
-            lines.insert(0, f"  but {numbers}, where another one was expected as well")
+            lines.insert(0, f"  but {self.reporter.numbers(fitting)}, where another one was expected as well")
         self.fail([head, *lines])
 
     def assert_pushed_in_order(self, *jobs: Wanted, strict: bool = False) -> list[Pushed]:
@@ -124,17 +129,16 @@ class PushAssertions(Looking):
         __tracebackhide__ = True
         if not jobs:
             raise ExpectationError("name the jobs whose order it is: assert_pushed_in_order(First, Second)")
-        pushes, found = self.recorder.pushes, list[int]()
-        wanted = [Expectation(each) for each in jobs]
+        pushes, wanted = self.recorder.pushes, [Expectation(each) for each in jobs]
         for expected in wanted:
             self.refuse_what_cannot_match(expected)
-        for expected in wanted:
-            matching = self.parted(expected, fate_difference)[0]
+        fitting = [{each.number for each in self.parted(expected, fate_difference)[0]} for expected in wanted]
+        places = [[at for at, each in enumerate(pushes) if each.number in numbers] for numbers in fitting]
+        found = longest_row(places) if strict else first_row(places)
+        if len(found) < len(wanted):
             start = found[-1] + 1 if found else 0
-            at = next((index for index in range(start, len(pushes)) if pushes[index] in matching), None)
-            if at is None or (strict and found and at != start):
-                self._not_in_order(expected, pushes, found, at)
-            found.append(at)
+            at = next((place for place in places[len(found)] if place >= start), None)
+            self._not_in_order(wanted[len(found)], pushes, found, at)
         return [pushes[at] for at in found]
 
     def _not_in_order(self, expected: Expectation, pushes: list[Pushed], found: list[int], at: int | None) -> NoReturn:
@@ -142,7 +146,7 @@ class PushAssertions(Looking):
         lines = self.reporter.headline("not pushed in this order", expected)
         if found:
             before = pushes[found[-1]]
-            lines.append(f"  expected it after #{before.number} {before.name}")
+            lines.append(f"  expected it after #{before.number} {plain(before.name)}")
             if at is not None:
                 lines.append(f"  nothing in between, but #{pushes[found[-1] + 1].number} is")
         self.fail([*lines, *self.reporter.table()])
@@ -229,17 +233,6 @@ _REASONS = {
     "unique": (Fate.UNIQUE,),
     "rollback": (Fate.ROLLBACK,),
 }
-
-
-def _placed(at: int, fitting: list[list[int]], taken: dict[int, int], asked: set[int]) -> bool:
-    """Give an expected job a push that fits, if need be one that another gives up for one that fits it as well."""
-    for number in fitting[at]:
-        if number not in asked:
-            asked.add(number)
-            if number not in taken or _placed(taken[number], fitting, taken, asked):
-                taken[number] = at
-                return True
-    return False
 
 
 def _not_delayed(pushed: Pushed) -> list[Difference]:

@@ -48,6 +48,18 @@ class EffectsContract(ContractBase):
 
         assert ["link", "slow"] == drained(driver, "next")
 
+    @needs("effects_atomic", "virtual_clock")
+    @pytest.mark.parametrize("delay", [0, 30])
+    def test_all_effects_come_however_many_they_are(self, driver: Driver, clock: FrozenClock, delay: float) -> None:
+        """Also those that are due at one instant, with each other and with what was pushed to it before."""
+        driver.push("next", payload("before"), delay=delay)
+        expected = [f"link {number}" for number in range(9)]
+        many = Effects(pushes=tuple(Push("next", payload(job_id), delay) for job_id in expected))
+
+        assert driver.delete(pushed_and_reserved(driver), effects=many) is Settled.DONE
+        clock.advance(delay)
+        assert ["before", *expected] == sorted(drained(driver, "next"))
+
     @needs("effects_atomic", "fencing", "virtual_clock")
     def test_effects_come_with_a_late_success(self, driver: Driver, clock: FrozenClock) -> None:
         """It removed the job, so the chain goes on."""

@@ -64,6 +64,28 @@ class FencingContract(ContractBase):
         assert driver.delete(reservation, only_last=True) is Settled.DONE
         assert driver.reserve(["default"]) is None
 
+    @needs("fencing", "virtual_clock")
+    def test_a_reservation_that_ran_out_can_still_be_released(self, driver: Driver, clock: FrozenClock) -> None:
+        """Nobody else has the job: its backoff counts from now."""
+        reservation = pushed_and_reserved(driver)
+        clock.advance(self.retry_after + 1)
+
+        assert driver.release(reservation, delay=5) is Settled.DONE
+        assert driver.reserve(["default"]) is None
+        clock.advance(5)
+        assert reserved(driver).attempts == 2
+
+    @needs("fencing", "virtual_clock", "extend")
+    def test_a_reservation_that_ran_out_can_still_be_extended(self, driver: Driver, clock: FrozenClock) -> None:
+        """Nobody else has the job: it is held again, and from now on."""
+        assert isinstance(driver, Extendable)
+        reservation = pushed_and_reserved(driver)
+        clock.advance(self.retry_after + 1)
+
+        assert driver.extend(reservation, 5) is Settled.DONE
+        assert driver.reserve(["default"]) is None
+        assert driver.delete(reservation, only_last=True) is Settled.DONE
+
     @needs("fencing", "virtual_clock", "inspect", call="extend")
     @pytest.mark.parametrize("place", ["reserved", "ready", "delayed"])
     @pytest.mark.parametrize("call", ["release", "fail", "extend"])

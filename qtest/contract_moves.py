@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qcore.clock import SystemClock
-from qcore.driver import Bulk, Driver, Payload, Push, Settled, Sizable
+from qcore.driver import Bulk, Driver, Effects, Payload, Push, Settled, Sizable
 from qtest.contract_base import ContractBase, drained, lost_and_reserved, needs, payload, pushed_and_reserved, reserved
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ HOSTILE = {
     "NUL": b"\0a\0\0b\0",
     "not UTF-8": b"\xff\xfe\xc3(\xed\xa0\x80",
     "lines": b"a\r\nb\n\rc\x1a",
+    "blanks at both ends": b" \t\r\n body \r\n\t ",
+    "a line end": b"body\n",
+    "nothing but blanks": b" \n ",
     "JSON numbers": b'{"a": [], "n": 12345678901234567, "f": 1699999999.123456}',
     "SQL": b"'; DROP TABLE qcore_jobs; --",
     "1 MiB": bytes(range(256)) * 4096,
@@ -116,6 +119,20 @@ class MovesContract(ContractBase):
 
         assert [body, body] == [first.payload.body, reserved(driver).payload.body]
 
+    @needs("effects_atomic", way="bulk")
+    @pytest.mark.parametrize("body", [b"body\n", b" body ", b"\0body\0"])
+    @pytest.mark.parametrize("way", ["bulk", "effects"])
+    def test_bytes_of_many_pushes_at_once_come_back_as_they_were(self, driver: Driver, way: str, body: bytes) -> None:
+        """Whichever way they were pushed."""
+        push = Push("other", payload("pushed", body))
+        if way == "bulk":
+            assert isinstance(driver, Bulk)
+            driver.bulk([push])
+        else:
+            driver.delete(pushed_and_reserved(driver), effects=Effects(pushes=(push,)))
+
+        assert body == reserved(driver, "other").payload.body
+
     def test_attempts_count_reservations(self, driver: Driver) -> None:
         """The backend counts, inside reserve: a worker that dies cannot forget to."""
         driver.push("default", payload())
@@ -202,6 +219,16 @@ class MovesContract(ContractBase):
         assert [["3"], ["2"]] == [drained(driver, "a"), drained(driver, "b")]
         clock.advance(10)
         assert ["1"] == drained(driver, "a")
+
+    @needs("bulk", "virtual_clock")
+    def test_bulk_keeps_all_that_are_due_at_one_instant(self, driver: Driver, clock: FrozenClock) -> None:
+        """A place in time is no key: others may have it, also those that were there before."""
+        assert isinstance(driver, Bulk)
+        driver.push("default", payload("before"), delay=10)
+        driver.bulk(Push("default", payload(str(number)), 10) for number in range(4))
+        clock.advance(10)
+
+        assert ["0", "1", "2", "3", "before"] == sorted(drained(driver))
 
     def test_every_payload_goes_to_exactly_one_of_many_threads(self) -> None:
         """A driver is shared by threads, and each payload is handed out once."""

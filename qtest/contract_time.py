@@ -85,6 +85,23 @@ class TimeContract(ContractBase):
         assert reserved(driver).payload.id == "job"
 
     @needs("virtual_clock")
+    @pytest.mark.parametrize("delay", [0, 5])
+    def test_all_that_are_released_to_one_instant_come_back(
+        self, driver: Driver, clock: FrozenClock, delay: float
+    ) -> None:
+        """A place in time is no key: others may have it, also those that were pushed to it."""
+        expected = ["a", "b", "c"]
+        for job_id in expected:
+            driver.push("default", payload(job_id))
+        held = [reserved(driver) for _ in expected]
+        driver.push("default", payload("pushed"), delay=delay)
+        for each in held:
+            assert driver.release(each, delay=delay) is Settled.DONE
+        clock.advance(delay)
+
+        assert [*expected, "pushed"] == sorted(drained(driver))
+
+    @needs("virtual_clock")
     def test_a_lease_is_kept_until_its_end(self, driver: Driver, clock: FrozenClock) -> None:
         """``retry_after``, to the millisecond."""
         pushed_and_reserved(driver)
@@ -166,6 +183,19 @@ class TimeContract(ContractBase):
             served.append(reservation.payload.id)
 
         assert ["high 1", "high 2", "middle 1", "middle 2", "low 1", "low 2"] == served
+
+    @needs("virtual_clock")
+    def test_a_lost_payload_of_a_low_queue_does_not_come_before_a_high_one(
+        self, driver: Driver, clock: FrozenClock
+    ) -> None:
+        """What was lost is ready like any other: the priority of its queue decides."""
+        driver.push("low", payload("lost"))
+        reserved(driver, "low")
+        clock.advance(self.retry_after)
+        driver.push("high", payload("high"))
+
+        found = [driver.reserve(["high", "low"]) for _ in range(2)]
+        assert ["high", "lost"] == [each and each.payload.id for each in found]
 
     def test_a_queue_without_due_payloads_does_not_hold_up_those_after_it(self, driver: Driver) -> None:
         """Delayed and reserved payloads of a high queue do not starve a low one."""

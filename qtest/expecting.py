@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dis
 import inspect
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore import registry
@@ -12,6 +12,7 @@ from qcore.function_job import FunctionCall, FunctionJob
 from qcore.handlers import HandlerCall, call_of
 from qcore.job_state import state_of
 from qcore.jobs import Job, Prepared
+from qtest.stored_names import stored_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -165,27 +166,34 @@ def fields_known(job_class: type[Job]) -> set[str] | None:
             break
         if base.__module__.partition(".")[0] in _LIBRARIES:
             continue
-        known |= set(inspect.get_annotations(base))
+        known |= {name for name, kind in inspect.get_annotations(base).items() if not _is_of_class(kind)}
         known |= set(getattr(base, "__pydantic_fields__", ()))
-        for code in _codes(base):
+        for code, is_method in _codes(base):
             if _SECRETIVE & set(code.co_names):
                 return None
-            known |= {str(each.argval) for each in dis.get_instructions(code) if each.opname == "STORE_ATTR"}
+            known |= stored_names(code, is_method=is_method)
     if getattr(job_class, "model_config", {}).get("extra") == "allow":
         return None
     return {name for name in known if name[0] != "_"}
+
+
+def _is_of_class(annotation: object) -> bool:
+    """Tell whether an annotation, which may be a text, is that of a class variable, or of a mere argument."""
+    kind = annotation if isinstance(annotation, str) else getattr(annotation, "__origin__", annotation)
+    text = kind if isinstance(kind, str) else repr(kind)
+    return re.match(r"(\w+\.)*(ClassVar|InitVar)\b", text) is not None
 
 
 _SECRETIVE = {"setattr", "__setattr__", "vars", "__dict__"}
 """What a method uses that sets attributes whose names its code does not show."""
 
 
-def _codes(job_class: type) -> Iterator[CodeType]:
-    """Give the code of all methods of the user: what they store on an object may be a field."""
+def _codes(job_class: type) -> Iterator[tuple[CodeType, bool]]:
+    """Give the code of all methods of the user, and whether each is a plain one: what they store may be a field."""
     for attribute in vars(job_class).values():
         function = getattr(attribute, "__func__", attribute)
         if inspect.isfunction(function) and not _is_generated(job_class, function.__code__.co_filename):
-            yield inspect.unwrap(function).__code__
+            yield inspect.unwrap(function).__code__, attribute is function
 
 
 _LIBRARIES = {"pydantic", "typing", "abc"}

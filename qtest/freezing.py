@@ -91,6 +91,7 @@ class UserTime:
         self._own: Any = None
         self._own_factory: _Factory | None = None
         self._factory: _Factory | None = None
+        self._outermost: _Factory | None = None
         self._seen = 0
         self._ahead = 0
         self._led_before: Callable[[], object] | None = None
@@ -120,6 +121,7 @@ class UserTime:
             self._freeze(api)
         elif not keep:
             self._clock.start_at(_whole(_microseconds(factory)) / _MICRO)
+        self._outermost = _factory()
         self.join()
         self._follow()
 
@@ -136,7 +138,7 @@ class UserTime:
             _end_those_begun_after(self._own_factory)
             own.stop()
         finally:
-            self._own_factory = self._factory = None
+            self._own_factory = self._factory = self._outermost = None
             if self._restore_loops is not None:
                 self._restore_loops()
 
@@ -189,9 +191,19 @@ class UserTime:
         if factory is None:
             return
         moment = self._stands() + self._ahead
+        for outer in self._outside_of(factory):
+            # When the inner one is over, user code goes on from here: nobody may ask the clock before.
+            if _microseconds(outer) < moment:
+                outer.move_to(_datetime(moment))
         if _microseconds(factory) != moment:
             factory.move_to(_datetime(moment))
         self._remember(factory)
+
+    def _outside_of(self, factory: _Factory) -> list[_Factory]:
+        """Give the freezes around an inner one, from the one that was joined first."""
+        factories: list[_Factory] = _freezegun().freeze_factories
+        begin = next((at for at, each in enumerate(factories) if each is self._outermost), len(factories))
+        return [each for each in factories[begin:] if each is not factory]
 
     def _remember(self, factory: _Factory) -> None:
         self._factory, self._seen = factory, _microseconds(factory)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable  # noqa: TC003 - a NamedTuple reads its annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from qcore.codec import Codec
+from qcore.codec_canonical import canonical
+from qcore.errors import PayloadError
 from qcore.jobs import Job, Prepared
 from qcore.options import UNSET, JobOptions, seconds_until, timestamp
-from qtest.expecting import ExpectationError, Named, closed, did_you_mean, fields_of, named_by
-from qtest.terms import ASYNC_CALLBACK, check_terms
+from qtest.expecting import ExpectationError, Named, did_you_mean, fields_of, named_by
+from qtest.plain_text import repr_of, text_of
+from qtest.terms import answer_of, check_terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -120,23 +123,49 @@ class Expectation:
 def different_fields(
     expected: Mapping[str, object], got: Mapping[str, object], *, completely: bool = False
 ) -> list[Difference]:
-    """Compare fields by ``==``, the expected value on the left: ``ANY``, ``approx`` and the like decide."""
+    """Compare fields by ``is_same``: ``ANY``, ``approx`` and the like decide."""
     found = []
     for name, value in expected.items():
         if name not in got:
             found.append(Difference(name, value, Text("(no such field)")))
-        elif not (value == got[name]):  # noqa: SIM201 - see above
+        elif not is_same(value, got[name]):
             found.append(Difference(name, value, got[name], _became(value, got[name])))
     if completely:
         found += [Difference(name, Text("(nothing)"), got[name]) for name in got if name not in expected]
     return found
 
 
+def is_same(expected: object, got: object) -> bool:
+    """Compare by ``==``, the expected value on the left, or else by what a payload would hold, as jobs are compared.
+
+    A value may be unequal to itself, such as NaN, or equal to nothing else, such as an object without ``==``.
+    """
+    if expected == got:
+        return True
+    if type(expected) is not type(got) or type(expected) in _PLAIN:
+        return False
+    one = written(expected)
+    return one is not None and one == written(got)
+
+
+def written(value: object) -> str | None:
+    """Write a value as a payload would hold it; None for one that no payload can hold."""
+    try:
+        return canonical(_codec.encode(value))
+    except PayloadError:
+        return None
+
+
+_codec = Codec()
+_PLAIN = frozenset((str, int, bool, bytes, type(None)))
+"""Types whose ``==`` says it all."""
+
+
 def _became(expected: object, got: object) -> str:
     one, other = type(expected).__name__, type(got).__name__
     if one == other:
         return ""
-    if str(expected) == str(got) or (
+    if text_of(expected) == text_of(got) or (
         isinstance(expected, tuple | list) and isinstance(got, tuple | list) and [*expected] == [*got]
     ):
         return f"{one} became {other}"
@@ -196,7 +225,7 @@ def in_seconds(seconds: object) -> Text:
     if isinstance(seconds, timedelta):
         seconds = seconds.total_seconds()
     if not isinstance(seconds, int | float):
-        return Text(repr(seconds))
+        return Text(repr_of(seconds))
     if seconds < _DATES:
         return Text(f"{round(seconds, 6):.10g}s")
     return Text(datetime.fromtimestamp(round(seconds, 6), UTC).isoformat().replace("+00:00", "Z"))
@@ -210,11 +239,8 @@ def asked(where: Callable[[Any], object], given: object) -> list[Difference]:
 
     :raises ExpectationError: when it is async.
     """
-    answer = where(given)
-    if inspect.iscoroutine(answer):
-        closed(answer)
-        raise ExpectationError(ASYNC_CALLBACK)
+    answer = answer_of(where(given))
     if answer:
         return []
     note = "it returned None: return True or False" if answer is None else ""
-    return [Difference("callback", Text("True"), Text(repr(answer)), note)]
+    return [Difference("callback", Text("True"), Text(repr_of(answer)), note)]

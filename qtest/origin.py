@@ -44,8 +44,16 @@ def written(origin: Origin | None) -> str:
     return "" if origin is None else f"{_short(origin[0])}:{origin[1]}"
 
 
+def _current() -> tuple[str, ...]:
+    """Give the current folder; none when it was deleted."""
+    try:
+        return (os.getcwd(),)  # noqa: PTH109 - a Path takes ten times as long
+    except OSError:
+        return ()
+
+
 def _short(path: str) -> str:
-    for root in (*roots, os.getcwd()):  # noqa: PTH109 - a Path takes ten times as long
+    for root in (*roots, *_current()):
         if path.startswith(root + os.sep):
             return path[len(root) + 1 :]
     return os.path.basename(path)  # noqa: PTH119 - the same

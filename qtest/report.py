@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from qcore.events import JobEnded, JobFailed, JobLost, JobProcessed, JobReleased, JobSkipped
 from qcore.options import timestamp
+from qcore.redaction import HIDDEN
 from qtest.matching import Difference, Expectation, Text, in_seconds
+from qtest.plain_text import plain, text_of
 from qtest.pushes import Fate
 from qtest.writing import CUT, WIDTH, Writer
 
@@ -79,7 +81,7 @@ class Reporter:
         pushed = miss.pushed
         where = f" from {pushed.origin}" if pushed.origin else ""
         verb = "pushed" if pushed.fate is Fate.PUSHED else "dispatched"
-        line = f"  nearest: #{pushed.number} {pushed.name}, {verb} at {self.moment(pushed.at)}{where}"
+        line = f"  nearest: #{pushed.number} {plain(pushed.name)}, {verb} at {self.moment(pushed.at)}{where}"
         return [line, *self.differences(miss.differences)]
 
     def differences(self, differences: Sequence[Difference]) -> list[str]:
@@ -94,7 +96,7 @@ class Reporter:
         for each, (expected, got) in zip(differences, pairs, strict=True):
             shown = self.writer.cut(got, max(room - second, _NARROW))
             line = f"{_INDENT}{each.field:<{wide}}   expected {expected:<{second}}   got {shown}"
-            why = each.note or ("they differ in what is hidden" if self._looks_equal(each) else "")
+            why = each.note or self._why_alike(each)
             note = f"  ({why})" if why else ""
             if len(line) + len(note) <= WIDTH or self.writer.is_verbose:
                 lines.append(line + note)
@@ -102,8 +104,12 @@ class Reporter:
                 lines += [line, *([f"{_INDENT}{'':<{wide}}  {note}"] if note else [])]
         return lines
 
-    def _looks_equal(self, each: Difference) -> bool:
-        return self.writer.value(each.expected, each.field) == self.writer.value(each.got, each.field)
+    def _why_alike(self, each: Difference) -> str:
+        """Say why two values that are written alike are not equal; empty when they are not."""
+        one, other = (self.writer.value(value, each.field) for value in (each.expected, each.got))
+        if one != other:
+            return ""
+        return "they differ in what is hidden" if HIDDEN in one else "they look alike, and are not equal"
 
     def table(self, pushes: Sequence[Pushed] | None = None, said: str = "pushed") -> list[str]:
         """List what was dispatched to a queue, or some of it."""
@@ -121,12 +127,13 @@ class Reporter:
     def _rows(self, pushes: Sequence[Pushed]) -> list[str]:
         writer = self.writer
         numbers = [f"#{each.number}" for each in pushes]
-        queues = [writer.cut(self._place(each), 24) for each in pushes]
+        queues = [writer.cut(plain(self._place(each)), 24) for each in pushes]
         first, third = (max(map(len, column)) for column in (numbers, queues))
         left = WIDTH - len(_INDENT) - first - 1 - 3 - third - 3
         states = [writer.cut(self.state(each), min(left - _NARROW, 40)) for each in pushes]
         room = left - max(map(len, states))
-        jobs = [writer.cut(writer.job(each.job, room) if each.job is not None else each.name, room) for each in pushes]
+        names = [writer.job(each.job, room) if each.job is not None else plain(each.name) for each in pushes]
+        jobs = [writer.cut(name, room) for name in names]
         second = max(map(len, jobs))
         return [
             f"{_INDENT}{a:<{first}} {b:<{second}}   {c:<{third}}   {d}".rstrip()
@@ -168,7 +175,7 @@ class Reporter:
 
     def error(self, error: BaseException) -> str:
         """Write an exception on one line."""
-        message = self._app.redactor.text(str(error)).partition("\n")[0]
+        message = plain(self._app.redactor.text(text_of(error)).partition("\n")[0])
         return self.writer.cut(f"{type(error).__name__}: {message}" if message else type(error).__name__, 60)
 
     def last_events(self) -> list[str]:
@@ -185,9 +192,15 @@ class Reporter:
             delivery = each.event.delivery
             pushed = self._recorder.find(delivery.id)
             number = f"#{pushed.number} " if pushed is not None else ""
-            line = f"{_INDENT}{moment:<{wide}}  {number}{delivery.name} {self.ending(each.event)}"
+            line = f"{_INDENT}{moment:<{wide}}  {number}{plain(delivery.name)} {self.ending(each.event)}"
             lines.append(self.writer.cut(line, WIDTH))
         return ["  last events", *lines]
+
+    def numbers(self, of: Sequence[int]) -> str:
+        """Name dispatches by their numbers."""
+        shown = of if self.writer.is_verbose else of[:_MOST]
+        rest = f" and {len(of) - len(shown)} more" if len(shown) < len(of) else ""
+        return ", ".join(f"#{number}" for number in shown) + rest
 
     def moment(self, at: float) -> str:
         """Say when, counted from the beginning of the test."""

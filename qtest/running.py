@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.events import JobEnded
 from qtest.drained import Drained, Livelock, NothingToRunError, error_of, raise_all
+from qtest.expecting import ExpectationError
 from qtest.loops import refuse_in_loop
-from qtest.terms import check_callback
+from qtest.terms import answer_of, check_callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,8 +94,12 @@ class Running:
         __tracebackhide__ = True
         refuse_in_loop("run_until")
         check_callback(predicate)
-        drained = self._run(self._jump, stop=predicate, max_jobs=max_jobs, raises=raises, allow_empty=True)
-        if not predicate():
+
+        def holds() -> object:
+            return answer_of(predicate())
+
+        drained = self._run(self._jump, stop=holds, max_jobs=max_jobs, raises=raises, allow_empty=True)
+        if not holds():
             count = "1 job" if drained.processed == 1 else f"{drained.processed} jobs"
             head = f"{count} ran and {drained.passed:g} s went by; nothing is left to run, and it does not hold"
             lines = [head, *self.reporter.table(), *self.reporter.last_events()]
@@ -111,8 +116,9 @@ class Running:
         allow_empty: bool,
     ) -> Drained:
         __tracebackhide__ = True
+        most = self.max_jobs if max_jobs is None else checked_max_jobs(max_jobs)
         self._begin(allow_empty=allow_empty)
-        started, most = self.clock.now(), max_jobs or self.max_jobs
+        started = self.clock.now()
         drained = Drained()
         while not stop():
             if drained.processed >= most and self.stepper.first()[0] <= self.clock.now():
@@ -167,6 +173,16 @@ class Running:
             f"the run did not come to rest after {most} jobs:\n"
             f"  {name} ran {count} times, {how}; give it an end, or raise max_jobs"
         )
+
+
+def checked_max_jobs(given: object) -> int:
+    """Give a number of jobs after which a run ends.
+
+    :raises ExpectationError: when it is none.
+    """
+    if type(given) is int and given > 0:
+        return given
+    raise ExpectationError(f"max_jobs is a whole number above 0, got {given!r:.80}")
 
 
 def _counted(ended: list[Any]) -> dict[str, int]:

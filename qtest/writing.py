@@ -13,6 +13,7 @@ from qcore.jobs import Job, Prepared
 from qcore.redaction import HIDDEN
 from qtest.expecting import Like, fields_of
 from qtest.matching import Text
+from qtest.plain_text import plain, repr_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,7 +36,7 @@ class Writer:
     def value(self, value: object, name: str = "") -> str:
         """Write one value of a field of that name."""
         if isinstance(value, Text):
-            return str(value)
+            return plain(value)
         hidden = value
         if name and self._is_hidden(name, value):
             hidden = HIDDEN
@@ -44,9 +45,8 @@ class Writer:
         if isinstance(hidden, Job):
             return self.job(hidden)
         if isinstance(hidden, str) and not isinstance(hidden, Enum):
-            return json.dumps(self._redactor.text(str(hidden)), ensure_ascii=False)
-        shown = repr(hidden)
-        return _ADDRESS.sub("", self._redactor.text(shown)).replace("\n", "\\n")
+            return plain(json.dumps(self._redactor.text(str(hidden)), ensure_ascii=False))
+        return plain(_ADDRESS.sub("", self._redactor.text(repr_of(hidden))))
 
     def _is_hidden(self, name: str, value: object) -> bool:
         redacted: Any = self._redactor.value({name: value})
@@ -82,7 +82,7 @@ class Writer:
             return wanted.__qualname__
         if isinstance(wanted, Like):
             return self.call(wanted.job.__qualname__, {**wanted.fields, CUT: Text("")}, room).replace(f"{CUT}=", CUT)
-        return str(wanted)
+        return plain(str(wanted))
 
     def pair(self, one: object, other: object, name: str, room: int) -> tuple[str, str]:
         """Write two values that differ, cut to the room there is for both, around the place where they begin to differ.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from qtest.contract import DriverContract
-from tests.contract import broken
+from tests.contract import broken, broken_losses
 from tests.contract.suite import Suite
 
 if TYPE_CHECKING:
@@ -108,6 +108,28 @@ CAUGHT: list[Caught] = [
     (broken.ShowsEmptyQueues, DriverContract.test_an_empty_queue_is_not_counted, {}),
     (broken.ForgetsLeasesInNextDue, DriverContract.test_next_due_tells_when_to_look_again, {"place": "reserved"}),
     (broken.MisstatesItsLease, DriverContract.test_it_says_when_a_reserved_payload_comes_back, {}),
+    (
+        broken_losses.OneReleasePerInstant,
+        DriverContract.test_all_that_are_released_to_one_instant_come_back,
+        {"delay": 5},
+    ),
+    (broken_losses.OneEffectPerInstant, DriverContract.test_all_effects_come_however_many_they_are, {"delay": 30}),
+    (broken_losses.TwoEffectsAtMost, DriverContract.test_all_effects_come_however_many_they_are, {"delay": 0}),
+    (broken_losses.OneOfABulkPerInstant, DriverContract.test_bulk_keeps_all_that_are_due_at_one_instant, {}),
+    (broken_losses.StripsBodies, DriverContract.test_bytes_come_back_as_they_were_pushed, {"body": b"body\n"}),
+    (broken_losses.StripsBodies, DriverContract.test_bytes_come_back_as_they_were_pushed, {"body": b" \n "}),
+    (
+        broken_losses.StripsBodiesInBulk,
+        DriverContract.test_bytes_of_many_pushes_at_once_come_back_as_they_were,
+        {"way": "bulk", "body": b" body "},
+    ),
+    (broken_losses.GivesUpWhatRanOut, DriverContract.test_a_reservation_that_ran_out_can_still_be_released, {}),
+    (broken_losses.GivesUpWhatRanOut, DriverContract.test_a_reservation_that_ran_out_can_still_be_extended, {}),
+    (
+        broken_losses.ServesTheLostFirst,
+        DriverContract.test_a_lost_payload_of_a_low_queue_does_not_come_before_a_high_one,
+        {},
+    ),
     (broken.HasNotWhatItClaims, DriverContract.test_the_driver_offers_what_it_claims, {}),
 ]
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextlib import nullcontext
+from dataclasses import InitVar, dataclass
 from datetime import datetime
 from fnmatch import fnmatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
@@ -280,3 +282,120 @@ def test_a_marker_that_cannot_be_meant_is_told_on_one_line(outer: pytest.Pyteste
     told = [*result.outlines, *result.errlines]
     assert any(fnmatch(line, says) for line in told), told
     assert not any("Traceback" in line for line in told)
+
+
+async def _holds() -> bool:
+    return True
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda fake: fake.assert_pushed_on(None, Welcome), "queue is what this assertion is about, got None"),
+        (lambda fake: fake.assert_pushed_times(Welcome, None), "times is what this assertion is about, got None"),
+        (lambda fake: fake.assert_count(None), "times is what this assertion is about, got None"),
+        (lambda fake: fake.run_due(max_jobs=0), "max_jobs is a whole number above 0, got 0"),
+        (lambda fake: fake.run_until_idle(max_jobs=True), "max_jobs is a whole number above 0, got True"),
+        (lambda fake: fake.run_until(lambda: True, max_jobs=0.5), "max_jobs is a whole number above 0, got 0.5"),
+    ],
+)
+def test_none_and_nothing_never_mean_that_anything_will_do(
+    call: Callable[[QueueFake], object], says: str, queue_fake: QueueFake
+) -> None:
+    sign_up(1)
+
+    with pytest.raises(ExpectationError, match=re.escape(says)):
+        call(queue_fake)
+
+
+def test_a_predicate_that_gives_a_coroutine_is_refused_before_anything_runs(queue_fake: QueueFake) -> None:
+    Welcome(1).dispatch()
+
+    with pytest.raises(ExpectationError, match="the callback is async, and nobody awaits it"):
+        queue_fake.run_until(lambda: _holds())  # noqa: PLW0108 - a plain function that gives a coroutine
+    queue_fake.assert_processed(Welcome, times=0)
+
+
+class Settings:
+    total = 0
+    kind = ""
+
+
+@dataclass
+class Counts(Job):
+    kind: ClassVar[str] = "mail"
+    start: InitVar[int] = 1
+    number: int = 1
+
+    def __post_init__(self, start: int) -> None:
+        me: Any = self
+        me.begun = start
+        self.by_two, self.by_three = start * 2, start * 3
+
+    @classmethod
+    def made(cls) -> Counts:
+        job: Any = cls()
+        job.made_by = "made"
+        return cast("Counts", job)
+
+    def copied(self) -> Counts:
+        other: Any = type(self)(2)
+        other.copied_from = self.number
+        return cast("Counts", other)
+
+    def counted(self) -> None:
+        for self.last in range(3):
+            self.by_two += 1
+        with nullcontext(1) as self.entered:
+            self.again = [lambda: self.last]
+
+    def handle(self) -> None:
+        other = Settings()
+        other.total = 3
+        other.total += 3
+        Settings.kind = "x"
+        cast("Any", self).inner.deep = 1
+
+
+@pytest.mark.parametrize("name", ["kind", "start", "total", "deep"])
+def test_what_a_job_stores_elsewhere_is_no_field_of_it(name: str, queue_fake: QueueFake) -> None:
+    Counts().dispatch()
+
+    with pytest.raises(ExpectationError, match=f"Counts has no field {name}"):
+        queue_fake.assert_not_pushed(like(Counts, **{name: 3}))
+
+
+@pytest.mark.parametrize(
+    "name", ["number", "begun", "by_two", "by_three", "made_by", "copied_from", "last", "entered", "again"]
+)
+def test_what_a_job_stores_on_itself_by_any_name_is_a_field_of_it(name: str, queue_fake: QueueFake) -> None:
+    queue_fake.assert_not_pushed(like(Counts, **{name: 3}))
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda fake: fake.assert_released(Welcome, delay="30", times=0), "delay is a number of seconds"),
+        (lambda fake: fake.assert_failed(Welcome, error="ValueError", times=0), "error is the class of an exception"),
+        (lambda fake: fake.assert_failed(Welcome, match=7, times=0), "match is a text"),
+        (lambda fake: fake.assert_failed(Welcome, match="(", times=0), "match is no regular expression"),
+        (lambda fake: fake.assert_retried(Welcome, delays=["1"], times=0), "delay is a number of seconds"),
+        (lambda fake: fake.assert_retried(Welcome, delays="15", times=0), "delays is a list of seconds, got '15'"),
+        (lambda fake: fake.assert_retried(Welcome, delays=1, times=0), "delays is a list of seconds, got 1"),
+        (lambda fake: fake.assert_attempts(Welcome, True), "count is a whole number of attempts, got True"),  # noqa: FBT003
+    ],
+)
+def test_what_cannot_be_met_is_told_also_when_no_job_is_there(
+    call: Callable[[QueueFake], object], says: str, queue_fake: QueueFake
+) -> None:
+    with pytest.raises(ExpectationError, match=re.escape(says)):
+        call(queue_fake)
+
+
+def test_a_job_that_never_ran_was_not_run_without_a_retry(queue_fake: QueueFake) -> None:
+    Welcome(1).dispatch()
+    with pytest.raises(AssertionError, match="expected run"):
+        queue_fake.assert_retried(Welcome, delays=[])
+
+    queue_fake.run_due()
+    queue_fake.assert_retried(Welcome, delays=[])

@@ -411,6 +411,24 @@ def test_a_freeze_inside_of_ours_comes_and_goes(frozen: FrozenClock) -> None:
     assert datetime(2031, 1, 1, 0, 1, tzinfo=UTC) == datetime.now(UTC)  # noqa: TID251
 
 
+def test_user_code_goes_on_from_where_a_freeze_inside_of_ours_has_led_the_clock(frozen: FrozenClock) -> None:
+    with freezegun.freeze_time("2031-01-01"):
+        frozen.now()
+
+    assert datetime(2031, 1, 1, tzinfo=UTC) == datetime.now(UTC)  # noqa: TID251
+
+
+def test_a_freezer_goes_on_from_where_a_freeze_inside_of_it_has_led_the_clock(
+    freezer: Freezer, clock: FrozenClock
+) -> None:
+    freezer.move_to(NEW_YEAR)
+    with user_code_frozen(clock):
+        with freezegun.freeze_time("2031-01-01"):
+            clock.now()
+
+        assert datetime(2031, 1, 1, tzinfo=UTC) == datetime.now(UTC)  # noqa: TID251
+
+
 def test_a_freeze_of_the_past_inside_of_ours_comes_and_goes(frozen: FrozenClock) -> None:
     frozen.may_go_back = lambda: True
     with freezegun.freeze_time("2001-01-01"):
