@@ -234,7 +234,8 @@ class OutcomeAssertions(Looking):
         said: str,
     ) -> list[Pushed]:
         __tracebackhide__ = True
-        return self.look(Expectation(job, Terms.given(**terms)), as_times(times), beyond, said=f"no job {said}")
+        expected = Expectation(job, Terms.given(**terms))
+        return self.look(expected, as_times(times), beyond, said=f"no job {said}", of_ends=True)
 
     def _ended(self, pushed: Pushed, kind: type[JobEnded], word: str) -> list[Difference]:
         """Compare how a job ended in its last delivery."""

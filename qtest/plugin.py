@@ -74,9 +74,11 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test once on each driver that was asked for."""
-    if "_queue_driver" in metafunc.fixturenames:
+    if "queue_fake" in metafunc.fixturenames:
         drivers = _drivers_of(metafunc.definition, metafunc.config)
         if drivers:
+            # Only these tests get one more fixture: what every test has, every test pays for.
+            metafunc.fixturenames.append("_queue_driver")
             metafunc.parametrize("_queue_driver", drivers, indirect=True)
 
 
@@ -127,12 +129,19 @@ def queue_app(request: pytest.FixtureRequest) -> App:
 
 @pytest.fixture
 def _queue_driver(request: pytest.FixtureRequest) -> str:
+    """Name the driver of a test that is run several times."""
+    name: str = request.param
+    return name
+
+
+def _driver_of(request: pytest.FixtureRequest, marked: dict[str, Any]) -> str:
     """Name the driver of this test; a test that cannot be run several times takes the first one."""
     from qcore.errors import ConfigError
     from qtest.drivers import MissingDriverError, check
 
     usual = "sqlite" if "queue_cli" in request.fixturenames else "memory"
-    name: str = getattr(request, "param", None) or next(iter(_drivers_of(request.node, request.config)), usual)
+    params = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    name: str = params.get("_queue_driver") or next(iter(_listed_drivers(marked, request.config)), usual)
     try:
         check(name)
     except MissingDriverError as error:
@@ -145,7 +154,7 @@ def _queue_driver(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def queue_fake(request: pytest.FixtureRequest, queue_app: object, _queue_driver: str) -> Iterator[QueueFake]:
+def queue_fake(request: pytest.FixtureRequest, queue_app: object) -> Iterator[QueueFake]:
     """Hold every job that is dispatched during this test, wherever it comes from; nothing runs until it is asked to."""
     from qcore.errors import QcoreError
     from qtest import origin, writing
@@ -153,16 +162,17 @@ def queue_fake(request: pytest.FixtureRequest, queue_app: object, _queue_driver:
     from qtest.user_app import as_app
 
     marked = _marked(request.node)
+    driver = _driver_of(request, marked)
     writing.verbosity.is_on = request.config.get_verbosity() >= _VERBOSE
     origin.roots[:] = [str(request.config.rootpath)]
-    clock, freeze = _start_of(request), _freeze_of(request)
+    clock, freeze = _start_of(request, marked), _freeze_of(request)
     most = _whole(request.config.getini("qtest_max_jobs"), "qtest_max_jobs")
     held = {name: marked.get(name, ()) for name in ("fake", "passthrough")}
     try:
         app = as_app(queue_app, "the fixture queue_app")
         queue = QueueFake(
             app,
-            _queue_driver,
+            driver,
             clock,
             max_jobs=most,
             follows_freezes=freeze != "off",
@@ -185,7 +195,9 @@ def queue_clock(request: pytest.FixtureRequest, queue_fake: QueueFake) -> Iterat
     from qtest.freezing import user_code_frozen
 
     # An instant that the test names counts more than a freeze that is active already.
-    with user_code_frozen(queue_fake.clock, _freeze_of(request), keep=_start_of(request) is not None):
+    with user_code_frozen(
+        queue_fake.clock, _freeze_of(request), keep=_start_of(request, _marked(request.node)) is not None
+    ):
         yield queue_fake.clock
 
 
@@ -211,9 +223,9 @@ def queue_cli(request: pytest.FixtureRequest, queue_fake: QueueFake) -> QueueCli
     return QueueCli(queue_fake, request.config.getini("qtest_app"), request.config.rootpath)
 
 
-def _start_of(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - what a clock takes
+def _start_of(request: pytest.FixtureRequest, marked: dict[str, Any]) -> Any:  # noqa: ANN401 - what a clock takes
     """Give the instant that the marker or the ini file names, None without one."""
-    named = _marked(request.node).get("clock")
+    named = marked.get("clock")
     return named if named is not None else request.config.getini("qtest_clock_start") or None
 
 
@@ -241,8 +253,12 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
 
 
 def _drivers_of(node: pytest.Item, config: pytest.Config) -> list[str]:
+    return _listed_drivers(_marked(node), config)
+
+
+def _listed_drivers(marks: dict[str, Any], config: pytest.Config) -> list[str]:
     """Give the drivers that the marker or the command line asks for; none: the default one."""
-    marked = _marked(node).get("drivers")
+    marked = marks.get("drivers")
     if marked is not None:
         return [marked] if isinstance(marked, str) else list(marked)
     given: str | None = config.getoption("--queue-drivers")

@@ -92,9 +92,10 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         """
         if unseen := unseen_failures(self):
             self.unseen_before.append(unseen)
-        real = self.app.real
+        real, blocks = self.app.real, self.recorder.blocks
         self._close()
         self._open(real)
+        self.recorder.blocks = blocks  # those that were never entered are told of at the end
 
     def __enter__(self) -> Self:
         """Take over the process.
