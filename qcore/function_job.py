@@ -36,6 +36,19 @@ class FunctionCall(Job):
         bound = inspect.BoundArguments(self.signature, {**self.arguments, **given} if given else self.arguments)
         return type(self).function(*bound.args, **bound.kwargs)
 
+    if not TYPE_CHECKING:  # a type checker is to know what there is
+
+        def __getattr__(self, name: str) -> object:
+            """Give an argument, or its default, as jobs of classes have attributes."""
+            arguments, parameter = vars(self).get("arguments", {}), type(self).signature.parameters.get(name)
+            if name in arguments:
+                return arguments[name]
+            if parameter is not None and parameter.default is not parameter.empty:
+                return parameter.default
+            known = ", ".join(type(self).signature.parameters) or "none"
+            message = f"a job of {type(self).__qualname__}() has no attribute {name!r}; its arguments are {known}"
+            raise AttributeError(message, name=name, obj=self)
+
     def unique_id(self) -> str:
         """Give the arguments, defaults included, as text: all of them, or those that ``unique_by=`` names."""
         parameters = self.signature.parameters.values()
