@@ -259,7 +259,7 @@ def error_differences(
     elif error is not None and not isinstance(got, error):
         return [Difference("error", Text(error.__name__), shown)]
     if match is not None and re.search(match, text_of(got)) is None:
-        return [Difference("message", Text(f"match {match!r}"), Text(repr(str(got))))]
+        return [Difference("message", Text(f"match {match!r}"), Text(repr(text_of(got))))]
     return []
 
 

@@ -7,7 +7,8 @@ from unittest.mock import ANY
 
 import pytest
 
-from qcore import Job, batch, chain, dispatch_sync
+from qcore import Job, batch, chain, current, dispatch_sync
+from qcore.driver import Clearable, Payload
 from qcore.response import after_response
 from qtest import QueueFake, at_most, between, interactions, like
 from qtest.leaks import leftovers
@@ -308,3 +309,40 @@ def jobs_are_left_over(queue: QueueFake) -> None:
     sign_up(7)
     queue.run_due()
     raise AssertionError(leftovers(queue))
+
+
+@scenario
+def callback_said_nothing(queue: QueueFake) -> None:
+    Welcome(7).dispatch()
+    queue.assert_pushed(Welcome, lambda _: None)
+
+
+@scenario
+def performed_and_not_pushed(queue: QueueFake) -> None:
+    queue.perform(Welcome(7))
+    queue.assert_pushed(Welcome)
+
+
+@scenario
+def an_unreadable_payload(queue: QueueFake) -> None:
+    queue.app.connection().driver.push("default", Payload("unreadable", b"\xff{"))
+    queue.run_due(raises=False)
+    queue.assert_nothing_pushed()
+
+
+class Cleared(Job):
+    """Loses itself: somebody clears the queue while it runs."""
+
+    def handle(self) -> None:
+        driver = current.app().connection().driver
+        assert isinstance(driver, Clearable)
+        driver.clear("default")
+        message = "too late"
+        raise ValueError(message)
+
+
+@scenario
+def lost_while_it_ran(queue: QueueFake) -> None:
+    Cleared().dispatch()
+    queue.run_next_job(raises=False)
+    queue.assert_failed(Cleared)

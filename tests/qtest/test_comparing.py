@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from dirty_equals import IsApprox, IsList, IsPartialDict, IsPositiveInt, IsStr
 
 from qcore import Job
 from qtest import QueueFake, like
@@ -96,6 +97,19 @@ def test_a_push_that_fits_two_goes_to_the_one_that_has_no_other(queue_fake: Queu
         queue_fake.assert_pushed_exactly(Holds, Holds(1), Holds(1))
 
 
+def test_dirty_equals_decide_as_fields_and_as_terms(queue_fake: QueueFake) -> None:
+    Holds({"id": 7, "name": "Ann", "at": [1, 2]}).dispatch(delay=60, queue="mail")
+
+    wanted = IsPartialDict(id=IsPositiveInt, name=IsStr(regex="A.*"))
+    queue_fake.assert_pushed(Holds(wanted), queue=IsStr, delay=IsApprox(59, delta=2))
+    queue_fake.assert_pushed(like(Holds, value={"id": 7, "name": IsStr, "at": IsList(length=2)}))
+    queue_fake.assert_pushed_exactly(Holds(wanted))
+    queue_fake.assert_not_pushed(Holds(IsPartialDict(id=IsStr)))
+    queue_fake.assert_not_pushed(Holds, delay=IsApprox(50, delta=2))
+    with pytest.raises(AssertionError, match=r"expected IsPartialDict\(id=IsStr"):
+        queue_fake.assert_pushed(Holds(IsPartialDict(id=IsStr)))
+
+
 # Values, and what messages say of them.
 
 
@@ -148,7 +162,8 @@ def test_an_exception_whose_text_raises_does_not_take_the_message_along(queue_fa
     with pytest.raises(AssertionError, match="its text raises"):
         queue_fake.assert_failed(Raises, error=ValueError)
     with pytest.raises(AssertionError, match="its text raises"):
-        queue_fake.assert_failed(Raises, match="x")
+        queue_fake.assert_failed(Raises, match="nothing of it")
+    queue_fake.failed()
 
 
 def test_nothing_in_a_message_steers_the_terminal(queue_fake: QueueFake) -> None:

@@ -220,6 +220,30 @@ def test_a_marker_that_says_something_else_is_refused(marker: str, says: str, ou
 
 
 @pytest.mark.parametrize(
+    ("marker", "says"),
+    [
+        ("clok='x'", "clok is nothing that it takes"),
+        ("'memory'", "it takes keywords only"),
+        ("leftovers='maybe'", "leftovers is one of fail"),
+    ],
+)
+def test_a_marker_that_means_nothing_is_refused_on_a_test_without_a_fake(
+    marker: str, says: str, outer: pytest.Pytester
+) -> None:
+    outer.makepyfile(f"""
+        import pytest
+        @pytest.mark.queue({marker})
+        class TestX:
+            def test_x(self):
+                pass
+    """)
+    result = outer.runpytest_inprocess()
+
+    assert result.ret != 0
+    assert says in result.stdout.str() + result.stderr.str()
+
+
+@pytest.mark.parametrize(
     ("ini", "marker", "instant"),
     [
         ("", "", 1735689600),

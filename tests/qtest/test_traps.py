@@ -312,3 +312,22 @@ def test_a_default_of_a_job_function_counts_as_said(queue_fake: QueueFake) -> No
     queue_fake.assert_pushed(notify.job(1, language="en"))
     queue_fake.assert_not_pushed(notify.job(1, language="de"))
     queue_fake.assert_not_pushed(local)
+
+
+def test_a_name_is_an_assertion_or_a_block_and_never_both(queue_fake: QueueFake) -> None:
+    with queue_fake.pushes(Welcome), queue_fake.transaction():
+        sign_up(1)
+    with queue_fake.no_pushes():
+        pass
+    looked: list[object] = [
+        queue_fake.pushed(Welcome),
+        queue_fake.assert_pushed(Welcome),
+        queue_fake.assert_count(2),
+        queue_fake.run_due(),
+        queue_fake.assert_processed(Welcome),
+        queue_fake.failed(),
+    ]
+
+    assert [] == [each for each in looked if hasattr(each, "__enter__")]
+    with pytest.raises((TypeError, AttributeError)), queue_fake.assert_pushed(Welcome):  # type: ignore[attr-defined]
+        pass
