@@ -115,8 +115,8 @@ class PushAssertions(Looking):
             numbers = self.reporter.numbers([each.number for each in left])
             lines = [f"pushed beside what was expected  {numbers}"]
             self.fail([*lines, *self.reporter.table(), *self.reporter.last_events()])
-        for each in self.recorder.pushes:
-            looked_at(expected[pairing.taken[each.number]], [each])
+        for pushed in self.recorder.pushes:
+            looked_at(expected[pairing.taken[pushed.number]], [pushed])
 
     def _missing(self, expected: Expectation, fitting: Sequence[int], taken: Mapping[int, int]) -> NoReturn:
         __tracebackhide__ = True

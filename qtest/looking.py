@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from qcore.jobs import Job
 from qtest.expecting import ExpectationError, did_you_mean, fields_known, fields_of, refuse_unknown_fields
 from qtest.matching import Difference, Expectation, name_of
+from qtest.plain_text import plain
 from qtest.report import Miss, fate_difference, nearest
 
 if TYPE_CHECKING:
@@ -110,6 +111,18 @@ class Looking:
                 raise ExpectationError(
                     f"{job_class.__qualname__} has no field {', '.join(unknown)}; those pushed here have "
                     f"{', '.join(sorted(there))}"
+                )
+
+    def refuse_what_ran_elsewhere(self, expected: Expectation) -> None:
+        """Complain about a job whose end is not known, because another process took it.
+
+        :raises ExpectationError: says where to look.
+        """
+        for each in self.recorder.dispatches:
+            if each.is_elsewhere and (expected.fits(each.job) or expected.wanted is Job):
+                raise ExpectationError(
+                    f"#{each.number} {plain(each.name)} was taken by another process, and how it ended is not known "
+                    "here: look at exit_code and output of that command, and at queue_fake.app.failed"
                 )
 
     def fail(self, lines: Iterable[str]) -> NoReturn:

@@ -124,6 +124,8 @@ class Pushed:
     """Where it stands among the dispatches: greater than that of those before it."""
     turn: int = 0
     """The same among the pushes: what was held is pushed later than what was dispatched after it."""
+    is_elsewhere: bool = False
+    """True when another process took it, so that nothing is known of what became of it."""
     is_by_itself: bool = False
     """True when no code dispatched it: the next link of a chain, a callback, a member of a batch that is a link."""
     is_told: bool = True

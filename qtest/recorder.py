@@ -7,7 +7,7 @@ from itertools import count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from qcore.driver import Inspectable
+from qcore.driver import Findable, Inspectable
 from qcore.events import (
     BatchDispatched,
     BatchFinished,
@@ -20,6 +20,7 @@ from qcore.events import (
     JobProcessing,
     JobQueued,
     JobQueueing,
+    JobReleased,
     JobTimedOut,
     Looping,
     UniqueJobSkipped,
@@ -93,6 +94,17 @@ class Recorder:
                 delay = max(each.available_at - self._app.clock.now(), 0) if each.state == "delayed" else 0
                 self._add(connection, each.queue, each.payload, delay, is_told=False)
 
+    def look_elsewhere(self) -> None:
+        """Note what another process pushed, and what it took; how that ended is not known here."""
+        self.look_around()
+        for each in self.pushes:
+            last = each.outcomes[-1] if each.outcomes else None
+            if last is None or isinstance(last, JobReleased):
+                driver = self._app.connection(each.connection).driver
+                there = driver.find(each.id) if isinstance(driver, Findable) else None
+                before = 0 if last is None else last.delivery.attempts()
+                each.is_elsewhere |= there is None or there.attempts > before
+
     def inspectable(self, connection: str) -> Inspectable | None:
         """Give the driver of a connection if it can be looked into; asked once, because asking takes its time."""
         if connection not in self._drivers:
@@ -126,6 +138,7 @@ class Recorder:
     def _hear_of_end(self, event: JobEnded) -> None:
         pushed = self._pushed_for(event.delivery)
         pushed.outcomes.append(event)
+        pushed.is_elsewhere = False
         # The error of a job that is run in place is raised to who dispatched it.
         pushed.is_seen = pushed.way == "sync"
         batch_id = event.delivery.batch_id
