@@ -58,7 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if _chosen(config, "qtest_guard", ("on", "off")) == "on":
         from qcore import current
 
-        config.add_cleanup(partial(current.refuse_pushes, current.refuse_pushes(_UNGUARDED)))
+        config.add_cleanup(partial(current.refuse_pushes, current.refusal()))
+        current.refuse_pushes(_UNGUARDED)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -69,7 +70,7 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
         if not any(mark == used.mark for mark in collector.iter_markers("usefixtures")):
             collector.add_marker(used)
     elif isinstance(obj, type | FunctionType) and any(mark.name == "queue" for mark in getattr(obj, "pytestmark", ())):
-        used(obj)  # type: ignore[operator]
+        used(obj)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
