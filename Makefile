@@ -7,6 +7,9 @@ PYTEST := $(BIN)/python -m pytest
 # How many tests run at once.
 WORKERS ?= 2
 VERSIONS := 3.11 3.12 3.13
+# The newest redis-py is tested on 3.11, older ones beside it.
+OLDER-3.12 := redis~=7.0
+OLDER-3.13 := redis~=5.0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -29,7 +32,7 @@ test-all: $(VERSIONS:%=test-%) ## Run all tests on every Python that is supporte
 
 $(VERSIONS:%=test-%): test-%:
 	@if python=$$(.ci/find-python $*); then \
-	  $(MAKE) --no-print-directory PYTHON="$$python" VENV=.venv-$* test-here; \
+	  $(MAKE) --no-print-directory PYTHON="$$python" VENV=.venv-$* OLDER='$(OLDER-$*)' test-here; \
 	elif [ "$(CI)" = true ]; then echo "There is no Python $* here." >&2; exit 1; \
 	else echo "SKIPPED: there is no Python $* here, so nothing was tested on it." >&2; fi
 
@@ -79,7 +82,7 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/pip
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/pip
-	$(PIP) install --editable '.[dev,test]'
+	$(PIP) install --editable '.[dev,test]' $(if $(OLDER),'$(OLDER)')
 	@touch $@ $(VENV)/.runtime
 
 $(BIN)/pip:

@@ -146,8 +146,12 @@ class App(Dispatcher):
         return self.events.listen(event, listener)
 
     def _guard(self, driver: Driver) -> None:
-        """Refuse a push to a real connection while a test has taken over the process."""
-        override = None if current.let_through.get() else current.overridden()
+        """Refuse a push to a real connection while a test has taken over the process, or tests are to do so."""
+        if current.let_through.get():
+            return
+        override = current.overridden()
+        if override is None and driver.shared and (why := current.refusal()):
+            raise QcoreError(why)
         if override is not None and override is not self and (driver.shared or override.takes_all):
             message = (
                 "a test has taken over this process, and this push would reach a real connection: "

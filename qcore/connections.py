@@ -46,9 +46,9 @@ def _memory_driver(connections: Connections, name: str, settings: Mapping[str, A
 
 
 def _database_driver(connections: Connections, name: str, settings: Mapping[str, Any]) -> Driver:
-    from qcore.drivers.database import DatabaseDriver  # SQLAlchemy is loaded when a database is used
+    from qcore.drivers.database import driver_on  # SQLAlchemy is loaded when a database is used
 
-    return DatabaseDriver(connections.database(name), connections.clock, **_lease(settings))
+    return driver_on(connections.database(name), connections.clock, **_lease(settings))
 
 
 def _sync_batches(connections: Connections, name: str) -> BatchStore:

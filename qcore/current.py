@@ -25,6 +25,7 @@ _lock = threading.Lock()
 _override: App | None = None
 _configured: App | None = None
 _build: Callable[[], App] | None = None
+_refusal = ""
 
 
 def app() -> App:
@@ -91,3 +92,18 @@ def override(app: App | None) -> None:
 def overridden() -> App | None:
     """Give the process-wide override, if there is one."""
     return _override
+
+
+def refuse_pushes(why: str) -> str:
+    """Let no push reach a connection that others read unless a fake is active, for this reason; give the one before.
+
+    Empty: any push may.
+    """
+    global _refusal
+    before, _refusal = _refusal, why
+    return before
+
+
+def refusal() -> str:
+    """Tell why no push may reach a connection that others read; empty when it may."""
+    return _refusal

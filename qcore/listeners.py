@@ -87,7 +87,10 @@ class Events:
 
     def wants(self, event: type[Event]) -> bool:
         """Tell whether anybody would hear such an event."""
-        return bool(self._listeners) and bool(self._all(event))
+        if not self._listeners:
+            return False
+        found = self._heard_by.get(event)
+        return bool(self._all(event) if found is None else found)
 
     def _all(self, event: type[Event]) -> tuple[Listener[Event], ...]:
         """Everybody who hears an event, looked up once for each class."""
@@ -100,17 +103,13 @@ class Events:
 
     def emit(self, event: Event) -> bool:
         """Tell everybody; False when a listener returned just that."""
-        go_on = True
-        for listener in self._all(type(event)):
-            go_on &= _call(listener, event) is not False
+        kind, go_on = type(event), True
+        for listener in self._heard_by.get(kind) or self._all(kind):
+            try:
+                if listener(event) is False:
+                    go_on = False
+            except (KeyboardInterrupt, JobInterrupted, TimeLimitReached):
+                raise
+            except BaseException:
+                logger.exception("a listener of %s raised; the job goes on", kind.__name__)
         return go_on
-
-
-def _call(listener: Listener[Event], event: Event) -> object:
-    try:
-        return listener(event)
-    except (KeyboardInterrupt, JobInterrupted, TimeLimitReached):
-        raise
-    except BaseException:
-        logger.exception("a listener of %s raised; the job goes on", type(event).__name__)
-        return None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from qcore.batch_members import Item, Member
     from qcore.callbacks import Callback
     from qcore.dispatcher import Dispatcher
+    from qcore.driver import Push
     from qcore.queue import Queue
     from qcore.response import Response
 
@@ -189,14 +190,17 @@ class PendingBatch:
             if call.after_commit is None and writer.after_commit is not None:
                 call = replace(call, after_commit=writer.after_commit)
             transaction = app.waited_for(queue, call, response)
+            held: list[tuple[Push, Job | None]] = []
             if transaction is not None:
                 # What is wrong is told now, and an iterator may read from that very transaction.
                 members = list(members)
+                held = [(each.push, each.job) for each in members]
             begin = partial(start, app, store, record, members, before=self._before)
             begin = partial(begin, tell=_telling(progress, items, members))
             started = begin() if transaction is None else Batch(app, store, record)
         if transaction is not None:
-            transaction.when_over(lambda: _drained(queue, begin()), lambda: None)
+            queue.tell_held(held)
+            transaction.when_over(lambda: _drained(queue, begin()), lambda: queue.tell_held(held, over=True))
             return started
         return _drained(queue, started)
 

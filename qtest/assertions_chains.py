@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qcore.batch_link import BatchLink
 from qtest.expecting import ExpectationError
 from qtest.looking import Looking
-from qtest.matching import Difference, Expectation, Terms
+from qtest.matching import Difference, Expectation, Terms, Text
 from qtest.report import fate_difference
 from qtest.structure import Group, Structures, expected_chain, jobs_in
 from qtest.times import as_times
@@ -87,7 +87,7 @@ class ChainAssertions(Looking):
         want = Group("chain", (*nothing, *rest.items))
 
         def beyond(pushed: Pushed) -> list[Difference]:
-            found = [*fate_difference(pushed)]
+            found = [*fate_difference(pushed), *_by_itself(pushed)]
             if isinstance(head, Group):
                 found += structures.differences(head, structures.of_job(pushed.job), "link 1")
             got = Group("chain", tuple(structures.links_of(pushed.body)))
@@ -104,6 +104,11 @@ class ChainAssertions(Looking):
 
 _WIDTH = 80
 _NO_CHAIN = "without a chain"
+
+
+def _by_itself(pushed: Pushed) -> list[Difference]:
+    """Tell that a job is the rest of a chain that is under way: that chain was dispatched with what came before."""
+    return [Difference("state", Text("dispatched"), Text("pushed by the queue itself"))] if pushed.is_by_itself else []
 
 
 def _links(structures: Structures, want: Group, got: Group, *, first: int) -> list[Difference]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.driver import Inspectable
 from qcore.events import JobEnded, JobFailed, JobProcessed, JobReleased, JobSkipped
+from qcore.jobs import Job
 from qcore.store import Listing
 from qtest.expecting import ExpectationError
 from qtest.looking import Looking
@@ -34,6 +35,7 @@ class OutcomeAssertions(Looking):
 
     def failed(self) -> list[Pushed]:
         """Give the jobs that failed for good; the test has looked at them then."""
+        self.refuse_what_ran_elsewhere(Expectation(Job))
         for each in self.recorder.dispatches:
             each.is_seen = each.is_seen or each.went_wrong
         return self.recorder.failures()
@@ -234,7 +236,9 @@ class OutcomeAssertions(Looking):
         said: str,
     ) -> list[Pushed]:
         __tracebackhide__ = True
-        return self.look(Expectation(job, Terms.given(**terms)), as_times(times), beyond, said=f"no job {said}")
+        expected = Expectation(job, Terms.given(**terms))
+        self.refuse_what_ran_elsewhere(expected)
+        return self.look(expected, as_times(times), beyond, said=f"no job {said}", of_ends=True)
 
     def _ended(self, pushed: Pushed, kind: type[JobEnded], word: str) -> list[Difference]:
         """Compare how a job ended in its last delivery."""

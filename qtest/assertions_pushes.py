@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from qcore.closures import Closure
 from qcore.jobs import Job
 from qtest.expecting import ExpectationError
-from qtest.looking import Looking
+from qtest.looking import Looking, looked_at
 from qtest.matching import Difference, Expectation, Terms, Text, in_seconds
 from qtest.pairing import Pairing, first_row, longest_row
 from qtest.plain_text import plain
@@ -111,6 +111,8 @@ class PushAssertions(Looking):
             numbers = self.reporter.numbers([each.number for each in left])
             lines = [f"pushed beside what was expected  {numbers}"]
             self.fail([*lines, *self.reporter.table(), *self.reporter.last_events()])
+        for pushed in self.recorder.pushes:
+            looked_at(expected[pairing.taken[pushed.number]], [pushed])
 
     def _missing(self, expected: Expectation, fitting: Sequence[int], taken: Mapping[int, int]) -> NoReturn:
         __tracebackhide__ = True
@@ -135,6 +137,8 @@ class PushAssertions(Looking):
             start = found[-1] + 1 if found else 0
             at = next((place for place in places[len(found)] if place >= start), None)
             self._not_in_order(wanted[len(found)], pushes, found, at)
+        for expected, at in zip(wanted, found, strict=True):
+            looked_at(expected, [pushes[at]])
         return [pushes[at] for at in found]
 
     def _not_in_order(self, expected: Expectation, pushes: list[Pushed], found: list[int], at: int | None) -> NoReturn:

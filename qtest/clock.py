@@ -66,7 +66,9 @@ class FrozenClock:
 
     def monotonic(self) -> float:
         """Seconds since this clock was made."""
-        return self.elapsed() / _NANO
+        if self.leader is not None:
+            self.leader()
+        return (self._nanoseconds - self._start) / _NANO
 
     @property
     def nanoseconds(self) -> int:

@@ -10,6 +10,7 @@ from qcore.jobs import Job
 from qtest.assertions_outcomes import error_differences
 from qtest.looking import Looking
 from qtest.matching import Expectation, Terms
+from qtest.pushes import Fate
 from qtest.report import Miss, fate_difference
 from qtest.times import as_times
 from qtest.transaction import FakeTransaction
@@ -84,9 +85,9 @@ class Contexts(Looking):
         expected, wanted = Expectation(job, Terms.given(**terms)), as_times(times)
         self.refuse_what_cannot_match(expected)
         found: list[Pushed] = []
-        since = len(self.recorder.dispatches)
+        before = self._no_more_pushed()
         yield found
-        found += self.look(expected, wanted, since=since)
+        found += self.look(expected, wanted, beside=before)
 
     @block
     def no_pushes(self, job: Wanted = Job, **terms: Any) -> Iterator[None]:
@@ -94,9 +95,9 @@ class Contexts(Looking):
         __tracebackhide__ = True
         expected = Expectation(job, Terms.given(**terms))
         self.refuse_what_cannot_match(expected)
-        before = {each.number for each in self.recorder.pushes}
+        before = self._no_more_pushed()
         yield
-        pushed = [each for each in self.parted(expected, fate_difference)[0] if each.number not in before]
+        pushed = self.parted(expected, fate_difference, before)[0]
         if pushed:
             lines = self.reporter.headline("expected no pushes in this block", expected)
             self.fail(
@@ -105,6 +106,10 @@ class Contexts(Looking):
                     *self.reporter.table(pushed),
                 ]
             )
+
+    def _no_more_pushed(self) -> set[int]:
+        """Give the ``id()`` of what cannot be pushed from now on, unlike what is held."""
+        return {id(each) for each in self.recorder.dispatches if each.fate is not Fate.HELD}
 
     @block
     def job_fails(
@@ -149,9 +154,11 @@ class Contexts(Looking):
     def transaction(self, *, commit: bool = True) -> Iterator[None]:
         """Hold what is dispatched ``after_commit`` inside of the block; at its end it is pushed, or rolled back.
 
-        A block that raises is rolled back. What waits for a session of its own waits for that.
+        A block that raises is rolled back. A block inside of another one waits for that, too. What waits for a session
+        of its own waits for that.
         """
-        opened, open_now = FakeTransaction(), self.app.opened
+        open_now = self.app.opened
+        opened = FakeTransaction(open_now[-1] if open_now else None)
         open_now.append(opened)
         try:
             yield
@@ -160,7 +167,7 @@ class Contexts(Looking):
             opened.end(commit=False)
             raise
         open_now.remove(opened)
-        opened.end(commit=commit)
+        opened.end(commit=commit, still_open=open_now)
 
 
 def _error_of(pushed: Pushed) -> BaseException:

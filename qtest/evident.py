@@ -38,7 +38,9 @@ def is_evident(job: Job, command: object) -> bool:
         # What most fields hold, without a call.
         if not (value is written if type(value) in _ATOMS else _is_same(value, written)):
             return False
-    return not any(name not in command and (name in held or private in held) for name, private in facts.arguments)
+    if facts.arguments <= command.keys():
+        return True
+    return not any(name in held or f"_{name}" in held for name in facts.arguments - command.keys())
 
 
 def _is_same(value: object, written: object) -> bool:
@@ -61,8 +63,8 @@ class _Facts(NamedTuple):
     constructor: object
     comes_back: bool
     declared: frozenset[str]
-    arguments: tuple[tuple[str, str], ...]
-    """What its constructor takes, and the private name under which a job may keep each."""
+    arguments: frozenset[str]
+    """What its constructor takes; a job may keep each under its name, or under that with an underscore."""
 
 
 _facts: dict[type[Job], _Facts] = {}
@@ -74,7 +76,7 @@ def _facts_of(job_class: type[Job]) -> _Facts:
         constructor=job_class.__init__,
         comes_back=comes_back_by_name(job_class) and not asked_by_handle(job_class),
         declared=frozenset(fields_of(job_class) or ()),
-        arguments=tuple((name, f"_{name}") for name in arguments_of(job_class)),
+        arguments=frozenset(arguments_of(job_class)),
     )
 
 

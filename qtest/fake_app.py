@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from qcore.dispatched_batch import Batch
     from qcore.dispatcher import Dispatcher
     from qcore.driver import Driver
+    from qcore.memory import Memory
     from qcore.runner import RunDefaults, Runner
     from qcore.time_limit import TimeLimit
     from qcore.transactions import Transaction
@@ -54,8 +56,7 @@ class FakeApp(App):
         if payload_checks:
             self.job_codec = CheckingJobCodec(self.codec, Keys.made_of(config.keys), self.provider)
         self.real = real
-        self.ways: list[tuple[Job, str]] = []
-        """Jobs that are being dispatched in another way than to a queue; the recorder looks here."""
+        self._aside: dict[int, Memory] = {}
         self._fake = [Expectation(each) for each in fake]
         self._passthrough = [Expectation(each) for each in passthrough]
         self._is_selective = bool(self._fake or self._passthrough)
@@ -129,7 +130,8 @@ class FakeApp(App):
         given = [as_job(each) for each in jobs]
         for each in given:
             # All of them before the first is pushed: an error leaves nothing behind on either side.
-            self.job_codec.data_of(each.job if isinstance(each, Prepared) else each)
+            job = each.job if isinstance(each, Prepared) else each
+            self.codec.dumps(self.job_codec.data_of(job), what=type(job).__job__.short_name)
         ids: list[str] = []
         for is_held, some in groupby(given, self._holds):
             if is_held:
@@ -167,18 +169,30 @@ class FakeApp(App):
         if self._is_selective and not self._holds(given):
             with self._letting() as real:
                 return there(real, given)
-        with self.going(given, way):
+        # For the recorder, which hears of the push in this very context.
+        token = _ways.set((*_ways.get(), (given.job if isinstance(given, Prepared) else given, way)))
+        try:
             return here(given)
+        finally:
+            _ways.reset(token)
+
+    def way_of(self, job: Job | None) -> str:
+        """Tell in which other way than to a queue this very job is being dispatched now; empty when it is pushed."""
+        ways = _ways.get()
+        return next((way for each, way in reversed(ways) if each is job), "") if ways else ""
 
     @contextmanager
-    def going(self, job: Job | Prepared, way: str) -> Iterator[None]:
-        """Note the way that a job is dispatched, for the recorder."""
-        noted = (job.job if isinstance(job, Prepared) else job, way)
-        self.ways.append(noted)
+    def beside(self, home: Memory) -> Iterator[None]:
+        """Let what lies in a home of the test's own, that of a job which is performed, be known as no push."""
+        self._aside[id(home)] = home
         try:
             yield
         finally:
-            self.ways.remove(noted)
+            del self._aside[id(home)]
+
+    def is_beside(self, job_id: str) -> bool:
+        """Tell whether a payload lies in such a home."""
+        return bool(self._aside) and any(job_id in home.entries for home in list(self._aside.values()))
 
     def find_batch(self, batch_id: str, *, connection: str | None = None) -> Batch | None:
         """Look a batch up, also among those that were let through."""
@@ -190,6 +204,10 @@ class FakeApp(App):
     def runner_for(self, name: str, driver: Driver, defaults: RunDefaults, limit: TimeLimit) -> Runner:
         """Make a runner for a driver of the test's own; nothing is kept of jobs that fail."""
         return self._runner(name, driver, defaults, None, limit)
+
+
+_ways: ContextVar[tuple[tuple[Job, str], ...]] = ContextVar("qtest_ways", default=())
+"""Jobs that are being dispatched in another way than to a queue. Each thread has its own."""
 
 
 class _OpenTransactions(Transactions):

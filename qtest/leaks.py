@@ -23,10 +23,19 @@ def unseen_failures(queue: QueueFake) -> str:
     return queue.reporter.writer.folded(lines)
 
 
-def unused_blocks(queue: QueueFake) -> str:
-    """Complain about contexts that were never entered, so that they have looked at nothing; empty without any."""
+def all_unseen(queue: QueueFake) -> str:
+    """Complain about all of them, also those from before a ``reset``; empty when there are none."""
+    return "\n".join(filter(None, [*queue.unseen_before, unseen_failures(queue)]))
+
+
+def unused(queue: QueueFake) -> str:
+    """Complain about contexts never entered and runs never awaited, which have done nothing; empty without any."""
     names = dict.fromkeys(each.name for each in queue.recorder.blocks if not each.is_entered)
-    return "\n".join(f"{name}() looks at what happens in its block: write `with queue.{name}(...):`" for name in names)
+    lines = [f"{name}() looks at what happens in its block: write `with queue.{name}(...):`" for name in names]
+    lines += [
+        f"{name}() was never awaited, so it ran nothing: write `await queue.{name}(...)`" for name in queue.unawaited()
+    ]
+    return "\n".join(lines)
 
 
 def leftovers(queue: QueueFake) -> str:

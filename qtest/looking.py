@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
+from qcore.jobs import Job
 from qtest.expecting import ExpectationError, did_you_mean, fields_known, fields_of, refuse_unknown_fields
 from qtest.matching import Difference, Expectation, name_of
+from qtest.plain_text import plain
 from qtest.report import Miss, fate_difference, nearest
 
 if TYPE_CHECKING:
@@ -28,26 +30,27 @@ class Looking:
     recorder: Recorder
     reporter: Reporter
 
-    def look(  # noqa: RET503 - fail() raises
+    def look(  # noqa: PLR0913, RET503 - what it looks for; fail() raises
         self,
         expected: Expectation,
         times: Times,
         beyond: Beyond = fate_difference,
         *,
         said: str = "no job matched",
-        since: int = 0,
+        beside: Container[int] = (),
         in_chain: bool = False,
+        of_ends: bool = False,
     ) -> list[Pushed]:
         """Find the dispatches that are as expected, and fail unless there are as many as ``times`` says.
 
-        ``since`` leaves out so many of the first ones. ``in_chain`` tells that others of its chain may be held, and it
-        because of them.
+        ``beside`` leaves out those whose ``id()`` is in it. ``in_chain`` tells that others of its chain may be held,
+        and it because of them. ``of_ends`` tells that it is about how jobs ended: the test has looked at that then, as
+        it has when it names the job.
         """
         __tracebackhide__ = True
         self.refuse_what_cannot_match(expected, in_chain=in_chain)
-        found, misses = self.parted(expected, beyond, since)
-        for each in found:
-            each.is_seen = True
+        found, misses = self.parted(expected, beyond, beside)
+        looked_at(expected, found, of_ends=of_ends)
         if times.holds(len(found)):
             return found
         if not found:
@@ -59,11 +62,13 @@ class Looking:
         lines += [f"  matched: {numbers}", *(self.reporter.miss(miss) if miss is not None else [])]
         self.fail([*lines, *self.reporter.table(), *self.reporter.last_events()])
 
-    def parted(self, expected: Expectation, beyond: Beyond, since: int = 0) -> tuple[list[Pushed], list[Miss]]:
+    def parted(
+        self, expected: Expectation, beyond: Beyond, beside: Container[int] = ()
+    ) -> tuple[list[Pushed], list[Miss]]:
         """Part the dispatches of the expected kind into those that match and those that do not, with the reasons."""
         found, misses = [], []
-        for each in self.recorder.dispatches[since:]:
-            if not expected.is_kind(each.job):
+        for each in self.recorder.in_turn():
+            if id(each) in beside or not expected.is_kind(each.job):
                 continue
             differences = expected.differences(each, beyond(each))
             if differences:
@@ -108,7 +113,26 @@ class Looking:
                     f"{', '.join(sorted(there))}"
                 )
 
+    def refuse_what_ran_elsewhere(self, expected: Expectation) -> None:
+        """Complain about a job whose end is not known, because another process took it.
+
+        :raises ExpectationError: says where to look.
+        """
+        for each in self.recorder.dispatches:
+            if each.is_elsewhere and (expected.fits(each.job) or expected.wanted is Job):
+                raise ExpectationError(
+                    f"#{each.number} {plain(each.name)} was taken by another process, and how it ended is not known "
+                    "here: look at exit_code and output of that command, and at queue_fake.app.failed"
+                )
+
     def fail(self, lines: Iterable[str]) -> NoReturn:
         """Fail the test with that message."""
         __tracebackhide__ = True
         raise AssertionError(self.reporter.writer.folded(lines))
+
+
+def looked_at(expected: Expectation, found: Iterable[Pushed], *, of_ends: bool = False) -> None:
+    """Note that the test has looked at how jobs ended: it names them, or that is what it asks for."""
+    if of_ends or expected.named.job_class is not Job:
+        for each in found:
+            each.is_seen = True

@@ -18,7 +18,8 @@ Origin = tuple[str, int]
 
 def origin_here() -> Origin | None:
     """Find the line outside qcore from which this push came; None when a job brought it about by ending."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.stack() reads source files, and takes a hundred times as long
+    # inspect.stack() reads source files, and takes a hundred times as long. The nearest two are the recorder's own.
+    frame: FrameType | None = sys._getframe(3)  # noqa: SLF001
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
         is_ours = _known.get(name)

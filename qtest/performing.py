@@ -43,7 +43,7 @@ def performed(app: FakeApp, stepper: Stepper, job: Job | Prepared, attempts: int
     reservation = driver.reserve((push.queue,))
     assert reservation is not None  # noqa: S101 - it was just pushed
     runner = stepper.runner(queue.name, driver)
-    with app.going(bare, "perform"):
+    with app.beside(driver.home):
         try:
             return runner.run(reservation)
         finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +26,10 @@ _MARKER = {
     "clock": 'the instant at which the clock stands, such as "2030-01-01T00:00Z"',
     "leftovers": '"fail", "warn" or "ignore" jobs that still wait at the end',
 }
+_UNGUARDED = (
+    "no fake is active, and this push would reach a real connection: ask for the fixture queue_fake, or use "
+    "qtest.fake() (the ini setting qtest_guard = on refuses it)"
+)
 _active = pytest.StashKey[Any]()
 _VERBOSE = 2
 
@@ -41,27 +47,48 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("qtest_freeze", "what freezes user code for queue_clock: freezegun, off", default="freezegun")
     parser.addini("qtest_failed_jobs", "what a failed job that was not looked at does: fail, ignore", default="fail")
     parser.addini("qtest_payload_checks", "compare each job with what comes out of its payload: on, off", default="on")
+    parser.addini("qtest_guard", "refuse a push to a real connection where no fake is active: on, off", default="off")
     parser.addini("qtest_max_jobs", "after so many jobs a run is taken for one that does not end", default="1000")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     names = ", ".join(f"{name}=" for name in _MARKER)
-    config.addinivalue_line("markers", f"queue({names}): how the fixture queue_fake of this test is set up")
+    config.addinivalue_line("markers", f"queue({names}): the test has the fixture queue_fake, set up like this")
+    if _chosen(config, "qtest_guard", ("on", "off")) == "on":
+        from qcore import current
+
+        config.add_cleanup(partial(current.refuse_pushes, current.refuse_pushes(_UNGUARDED)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
+    """Let what is marked have the fixture: a marker without it would be a fake that is not there."""
+    used = pytest.mark.usefixtures("queue_fake")
+    if collector.get_closest_marker("queue"):
+        if not any(mark == used.mark for mark in collector.iter_markers("usefixtures")):
+            collector.add_marker(used)
+    elif isinstance(obj, type | FunctionType) and any(mark.name == "queue" for mark in getattr(obj, "pytestmark", ())):
+        used(obj)  # type: ignore[operator]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test once on each driver that was asked for; refuse a marker that means nothing, whoever bears it."""
     _marked(metafunc.definition)
-    if "_queue_driver" in metafunc.fixturenames:
+    if "queue_fake" in metafunc.fixturenames:
         drivers = _drivers_of(metafunc.definition, metafunc.config)
         if drivers:
+            # Only these tests get one more fixture: what every test has, every test pays for.
+            metafunc.fixturenames.append("_queue_driver")
             metafunc.parametrize("_queue_driver", drivers, indirect=True)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Fail a test in its own phase for what its jobs did unseen."""
+    queue = item.stash.get(_active, None)
+    if queue is None and item.get_closest_marker("queue"):
+        pytest.fail("@pytest.mark.queue does nothing here: ask for the fixture queue_fake as well", pytrace=False)
     yield
     queue = item.stash.get(_active, None)
     if queue is not None and not getattr(item, "_excinfo", None):
@@ -70,13 +97,12 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 def _check_leaks(queue: QueueFake, item: pytest.Item) -> None:
     __tracebackhide__ = True
-    from qtest.leaks import leftovers, unseen_failures, unused_blocks
+    from qtest.leaks import all_unseen, leftovers, unused
 
-    if unused := unused_blocks(queue):
-        pytest.fail(unused, pytrace=False)
-    unseen = [*queue.unseen_before, unseen_failures(queue)]
-    if _chosen(item.config, "qtest_failed_jobs", ("fail", "ignore")) == "fail" and any(unseen):
-        pytest.fail("\n".join(filter(None, unseen)), pytrace=False)
+    if forgotten := unused(queue):
+        pytest.fail(forgotten, pytrace=False)
+    if _chosen(item.config, "qtest_failed_jobs", ("fail", "ignore")) == "fail" and (unseen := all_unseen(queue)):
+        pytest.fail(unseen, pytrace=False)
     said = _marked(item).get("leftovers") or _chosen(item.config, "qtest_leftovers", _LEFTOVERS)
     if said != "ignore" and (left := leftovers(queue)):
         if said == "fail":
@@ -104,12 +130,19 @@ def queue_app(request: pytest.FixtureRequest) -> App:
 
 @pytest.fixture
 def _queue_driver(request: pytest.FixtureRequest) -> str:
+    """Name the driver of a test that is run several times."""
+    name: str = request.param
+    return name
+
+
+def _driver_of(request: pytest.FixtureRequest, marked: dict[str, Any]) -> str:
     """Name the driver of this test; a test that cannot be run several times takes the first one."""
     from qcore.errors import ConfigError
     from qtest.drivers import MissingDriverError, check
 
     usual = "sqlite" if "queue_cli" in request.fixturenames else "memory"
-    name: str = getattr(request, "param", None) or next(iter(_drivers_of(request.node, request.config)), usual)
+    params = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    name: str = params.get("_queue_driver") or next(iter(_listed_drivers(marked, request.config)), usual)
     try:
         check(name)
     except MissingDriverError as error:
@@ -122,7 +155,7 @@ def _queue_driver(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def queue_fake(request: pytest.FixtureRequest, queue_app: object, _queue_driver: str) -> Iterator[QueueFake]:
+def queue_fake(request: pytest.FixtureRequest, queue_app: object) -> Iterator[QueueFake]:
     """Hold every job that is dispatched during this test, wherever it comes from; nothing runs until it is asked to."""
     from qcore.errors import QcoreError
     from qtest import origin, writing
@@ -130,16 +163,17 @@ def queue_fake(request: pytest.FixtureRequest, queue_app: object, _queue_driver:
     from qtest.user_app import as_app
 
     marked = _marked(request.node)
+    driver = _driver_of(request, marked)
     writing.verbosity.is_on = request.config.get_verbosity() >= _VERBOSE
     origin.roots[:] = [str(request.config.rootpath)]
-    clock, freeze = _start_of(request), _freeze_of(request)
+    clock, freeze = _start_of(request, marked), _freeze_of(request)
     most = _whole(request.config.getini("qtest_max_jobs"), "qtest_max_jobs")
     held = {name: marked.get(name, ()) for name in ("fake", "passthrough")}
     try:
         app = as_app(queue_app, "the fixture queue_app")
         queue = QueueFake(
             app,
-            _queue_driver,
+            driver,
             clock,
             max_jobs=most,
             follows_freezes=freeze != "off",
@@ -162,7 +196,9 @@ def queue_clock(request: pytest.FixtureRequest, queue_fake: QueueFake) -> Iterat
     from qtest.freezing import user_code_frozen
 
     # An instant that the test names counts more than a freeze that is active already.
-    with user_code_frozen(queue_fake.clock, _freeze_of(request), keep=_start_of(request) is not None):
+    with user_code_frozen(
+        queue_fake.clock, _freeze_of(request), keep=_start_of(request, _marked(request.node)) is not None
+    ):
         yield queue_fake.clock
 
 
@@ -188,9 +224,9 @@ def queue_cli(request: pytest.FixtureRequest, queue_fake: QueueFake) -> QueueCli
     return QueueCli(queue_fake, request.config.getini("qtest_app"), request.config.rootpath)
 
 
-def _start_of(request: pytest.FixtureRequest) -> Any:  # noqa: ANN401 - what a clock takes
+def _start_of(request: pytest.FixtureRequest, marked: dict[str, Any]) -> Any:  # noqa: ANN401 - what a clock takes
     """Give the instant that the marker or the ini file names, None without one."""
-    named = _marked(request.node).get("clock")
+    named = marked.get("clock")
     return named if named is not None else request.config.getini("qtest_clock_start") or None
 
 
@@ -218,8 +254,12 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
 
 
 def _drivers_of(node: pytest.Item, config: pytest.Config) -> list[str]:
+    return _listed_drivers(_marked(node), config)
+
+
+def _listed_drivers(marks: dict[str, Any], config: pytest.Config) -> list[str]:
     """Give the drivers that the marker or the command line asks for; none: the default one."""
-    marked = _marked(node).get("drivers")
+    marked = marks.get("drivers")
     if marked is not None:
         return [marked] if isinstance(marked, str) else list(marked)
     given: str | None = config.getoption("--queue-drivers")

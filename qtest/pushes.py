@@ -120,6 +120,22 @@ class Pushed:
     timed_out: bool = False
     is_seen: bool = False
     """True once the test has looked at how it ended."""
+    noted: int = 0
+    """Where it stands among the dispatches: greater than that of those before it."""
+    turn: int = 0
+    """The same among the pushes: what was held is pushed later than what was dispatched after it."""
+    is_elsewhere: bool = False
+    """True when another process took it, so that nothing is known of what became of it."""
+    is_by_itself: bool = False
+    """True when no code dispatched it: the next link of a chain, a callback, a member of a batch that is a link."""
+    is_told: bool = True
+    """False when it was found, and who pushed it has not told of it yet, or never will."""
+
+    def take_over(self, told: Pushed) -> None:
+        """Know what is told of this push after it was found."""
+        self.content, self.delay, self.way = told.content, told.delay, told.way
+        self.dispatched_from, self.is_by_itself = told.dispatched_from, told.is_by_itself
+        self.was_routed, self.is_told = told.was_routed, True
 
     @property
     def job(self) -> Job | None:

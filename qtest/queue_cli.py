@@ -64,10 +64,11 @@ class QueueCli:
         queue, clock = self._queue, SystemClock()
         started, ahead = clock.monotonic(), queue.clock.now() - clock.now()
         environment = _environment(*self._told(ahead, imports)) | dict(env or {})
-        worked = _ended([sys.executable, "-P", "-m", "qcore", *arguments], environment, timeout)
-        queue.clock.advance(milliseconds(clock.monotonic() - started) / 1000)
-        queue.recorder.look_around()
-        return worked
+        try:
+            return _ended([sys.executable, "-P", "-m", "qcore", *arguments], environment, timeout)
+        finally:
+            queue.clock.advance(milliseconds(clock.monotonic() - started) / 1000)
+            queue.recorder.look_elsewhere()
 
     def _told(self, ahead: float, imports: Sequence[str]) -> tuple[Path, Path]:
         """Write what the process is to know, and the configuration that it finds instead of the developer's."""

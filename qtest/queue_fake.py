@@ -20,7 +20,7 @@ from qtest.contexts import Contexts
 from qtest.drivers import app_in_memory, check, placed
 from qtest.fake_app import FakeApp
 from qtest.freezing import UserTime, user_now
-from qtest.leaks import unseen_failures, unused_blocks
+from qtest.leaks import all_unseen, unseen_failures, unused
 from qtest.recorder import Recorder
 from qtest.report import Reporter
 from qtest.restoring import remembered
@@ -67,6 +67,7 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         self.clock.due = self.next_due
         self.clock.may_go_back = lambda: not self.recorder.timeline
         self.max_jobs = max_jobs
+        self.coroutines = []
         self.unseen_before: list[str] = []
         """What there is to complain about from before a ``reset``."""
         self._given_app = app
@@ -90,9 +91,10 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         """
         if unseen := unseen_failures(self):
             self.unseen_before.append(unseen)
-        real = self.app.real
+        real, blocks = self.app.real, self.recorder.blocks
         self._close()
         self._open(real)
+        self.recorder.blocks = blocks  # those that were never entered are told of at the end
 
     def __enter__(self) -> Self:
         """Take over the process.
@@ -117,6 +119,7 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
 
     def __exit__(self, *error: object) -> None:
         """Give the process back."""
+        self.unawaited()
         current.override(None)
         if self._user_time is not None:
             self._user_time.stop()
@@ -165,6 +168,7 @@ def fake(
     *,
     fake: Sequence[Wanted] = (),
     passthrough: Sequence[Wanted] = (),
+    failed_jobs: str = "fail",
     **options: Any,
 ) -> Iterator[QueueFake]:
     """Hold everything that is dispatched inside of the block, wherever it comes from, other threads included.
@@ -182,13 +186,20 @@ def fake(
     batch is held as a whole when one of its jobs or callbacks is; what is added to it later goes where it is. The App
     that is built from the project's configuration for the test has its connections in memory.
 
+    :raises AssertionError: at the end of the block, for a job that failed for good and that the block never looked at;
+        not with ``failed_jobs="ignore"``.
     :raises ConfigError: for a driver that does not exist.
     :raises QcoreError: when another fake is active already.
     """
+    if failed_jobs not in {"fail", "ignore"}:
+        message = f'failed_jobs is "fail" or "ignore", got {failed_jobs!r:.80}'
+        raise QcoreError(message)
     with QueueFake(app, driver, clock, fake=fake, passthrough=passthrough, **options) as queue:
         yield queue
-        if unused := unused_blocks(queue):
-            raise AssertionError(unused)
+        if forgotten := unused(queue):
+            raise AssertionError(forgotten)
+        if failed_jobs == "fail" and (unseen := all_unseen(queue)):
+            raise AssertionError(unseen)
 
 
 def _start(clock: float | str | datetime | None) -> float | str | datetime:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from itertools import count
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from qcore import links
-from qcore.driver import Inspectable
+from qcore.driver import Findable, Inspectable
 from qcore.events import (
     BatchDispatched,
     BatchFinished,
@@ -18,6 +19,8 @@ from qcore.events import (
     JobPopping,
     JobProcessing,
     JobQueued,
+    JobQueueing,
+    JobReleased,
     JobTimedOut,
     Looping,
     UniqueJobSkipped,
@@ -25,20 +28,18 @@ from qcore.events import (
 )
 from qtest.origin import origin_here
 from qtest.pushes import Batched, Content, Fate, Happened, Pushed, Refused
+from qtest.untold import Callbacks, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qcore.delivery import Delivery
-    from qcore.driver import Listed, Payload
+    from qcore.driver import Payload
     from qcore.jobs import Job
     from qtest.contexts import Block
     from qtest.fake_app import FakeApp
 
-_ALL = 1_000_000
-
-_TURNS = ("progress", "failure", "catch", "then", "finally")
-"""The callbacks of one step of a batch, in their order."""
+_in_turn = attrgetter("turn")
 
 
 class Recorder:
@@ -57,15 +58,24 @@ class Recorder:
         """Connections and queues to which something was pushed, in the order of the first push to each."""
         self._app = app
         self._by_id: dict[str, Pushed] = {}
-        self._tells_progress: set[str] = set()
+        self._coming: dict[str, int] = {}
+        """The turns of those that are about to be pushed: a listener may dispatch before they are told of."""
+        self._turns = count(1)
+        self._is_mixed = False
+        self._members: dict[str, list[Pushed]] = {}
+        self._callbacks = Callbacks()
         self._drivers: dict[str, Inspectable | None] = {}
         self._lock = threading.Lock()
         self.stop: Callable[[], None] = app.listen(Event, self._hear)
 
     @property
     def pushes(self) -> list[Pushed]:
-        """What went to a queue."""
-        return [each for each in self.dispatches if each.fate is Fate.PUSHED and not each.way]
+        """What went to a queue, in the order in which it did."""
+        return [each for each in self.in_turn() if each.fate is Fate.PUSHED and not each.way]
+
+    def in_turn(self) -> list[Pushed]:
+        """Give all dispatches in the order of their pushes; what was not pushed stands where it was dispatched."""
+        return sorted(self.dispatches, key=_in_turn) if self._is_mixed else list(self.dispatches)
 
     def find(self, job_id: str) -> Pushed | None:
         """Give the last dispatch of an id."""
@@ -77,18 +87,23 @@ class Recorder:
 
     def look_around(self) -> None:
         """Note what a home pushed by itself, such as the callbacks of a batch: nobody told of it."""
-        for connection in dict.fromkeys((self._app.config.default, *(name for name, _ in self.places))):
+        # A copy: other threads push meanwhile.
+        for connection in dict.fromkeys((self._app.config.default, *(name for name, _ in [*self.places]))):
             driver = self.inspectable(connection)
-            if driver is None:
-                continue
-            found = []
-            for count in driver.counts():
-                self.places.setdefault((connection, count.queue))
-                found += [each for each in driver.listed(count.queue, limit=_ALL) if each.payload.id not in self._by_id]
-            # Queue by queue they are found, and were pushed in the order of what they are called for.
-            for each in sorted(found, key=self._turn_of) if len(found) > 1 else found:
+            for each in [] if driver is None else unknown(driver, self._by_id, self._app.job_codec):
                 delay = max(each.available_at - self._app.clock.now(), 0) if each.state == "delayed" else 0
-                self._add(connection, each.queue, each.payload, delay)
+                self._add(connection, each.queue, each.payload, delay, is_told=False)
+
+    def look_elsewhere(self) -> None:
+        """Note what another process pushed, and what it took; how that ended is not known here."""
+        self.look_around()
+        for each in self.pushes:
+            last = each.outcomes[-1] if each.outcomes else None
+            if last is None or isinstance(last, JobReleased):
+                driver = self._app.connection(each.connection).driver
+                there = driver.find(each.id) if isinstance(driver, Findable) else None
+                before = 0 if last is None else last.delivery.attempts()
+                each.is_elsewhere |= there is None or there.attempts > before
 
     def inspectable(self, connection: str) -> Inspectable | None:
         """Give the driver of a connection if it can be looked into; asked once, because asking takes its time."""
@@ -96,11 +111,6 @@ class Recorder:
             driver = self._app.connection(connection).driver
             self._drivers[connection] = driver if isinstance(driver, Inspectable) else None
         return self._drivers[connection]
-
-    def _turn_of(self, listed: Listed) -> int:
-        callback = Content(listed.payload, self._app.job_codec, None).look()[2].get("callback") or {}
-        event = callback.get("event", "")
-        return _TURNS.index(event) if event in _TURNS else len(_TURNS)
 
     def _hear(self, event: Event) -> None:
         kind = type(event)
@@ -112,13 +122,12 @@ class Recorder:
             heard(self, event)
 
     def _hear_of_batch(self, event: BatchDispatched | BatchFinished) -> None:
+        record = event.record
         if isinstance(event, BatchDispatched):
-            record = event.record
-            members = [each for each in self.dispatches if each.body.get("batchId") == record.id]
+            members = sorted(self._members.get(record.id, ()), key=_in_turn)
             self.batches.append(Batched(record.id, record.name, record.connection, record.queue or None, members))
-            if links.batch_options(record.options)["progress"]:
-                self._tells_progress.add(record.id)
-        self.look_around()
+        if self._callbacks.note(record):
+            self.look_around()
 
     def _hear_of_begin(self, event: JobProcessing) -> None:
         self._pushed_for(event.delivery)
@@ -129,20 +138,30 @@ class Recorder:
     def _hear_of_end(self, event: JobEnded) -> None:
         pushed = self._pushed_for(event.delivery)
         pushed.outcomes.append(event)
-        pushed.is_seen = False
+        pushed.is_elsewhere = False
+        # The error of a job that is run in place is raised to who dispatched it.
+        pushed.is_seen = pushed.way == "sync"
         batch_id = event.delivery.batch_id
-        if batch_id is not None and (isinstance(event, JobFailed) or batch_id in self._tells_progress):
+        if batch_id is not None and self._callbacks.may_follow(batch_id, failure=isinstance(event, JobFailed)):
             self.look_around()
 
     def _pushed_for(self, delivery: Delivery) -> Pushed:
         payload = delivery.reservation.payload
         known = self._by_id.get(payload.id)
-        return self._add(delivery.connection, delivery.queue, payload, 0) if known is None else known
+        if known is not None:
+            return known
+        return self._add(delivery.connection, delivery.queue, payload, 0, is_told=False)
+
+    def _hear_of_push_to_come(self, event: JobQueueing) -> None:
+        known = self._by_id.get(event.payload.id)
+        if known is not None:
+            known.is_told = True  # it was there before, so this is another push of the same payload
+        self._coming[event.payload.id] = next(self._turns)
 
     def _hear_of_push(self, event: JobQueued | JobHeld | JobDiscarded) -> None:
         known = self._by_id.get(event.payload.id)
         if known is None or known.fate is not Fate.HELD:
-            way = self._way_of(event.job)
+            way = self._app.way_of(event.job)
             known = self._add(event.connection, event.queue, event.payload, event.delay, job=event.job, way=way)
         if isinstance(event, JobHeld):
             known.fate, known.was_held = Fate.HELD, True
@@ -150,41 +169,65 @@ class Recorder:
             known.fate = Fate.ROLLBACK
         elif known.fate is Fate.HELD:
             known.fate, known.at, known.delay = Fate.PUSHED, self._app.clock.now(), event.delay
+            known.turn, self._is_mixed = self._coming.pop(known.id, 0) or next(self._turns), True
 
     def _hear_of_refusal(self, event: UniqueJobSkipped) -> None:
         if event.delivery is not None:
             return
-        holder = self._by_id.get(event.owner)
+        holder, way = self._by_id.get(event.owner), self._app.way_of(event.job)
         self._note(
             Pushed(
                 0, Refused(event.job), event.job_id, event.connection, event.queue, 0, self._app.clock.now(),
-                origin_here(), self._way_of(event.job), Fate.UNIQUE, owner=None if holder is None else holder.number,
+                origin_here(), way, Fate.UNIQUE, owner=None if holder is None else holder.number,
             )
         )  # fmt: skip
 
-    def _way_of(self, job: Job | None) -> str:
-        ways = self._app.ways
-        return next((way for each, way in ways if each is job), "") if ways else ""
-
-    def _add(
-        self, connection: str, queue: str, payload: Payload, delay: float, *, job: Job | None = None, way: str = ""
+    def _add(  # noqa: PLR0913 - what a push is
+        self,
+        connection: str,
+        queue: str,
+        payload: Payload,
+        delay: float,
+        *,
+        job: Job | None = None,
+        way: str = "",
+        is_told: bool = True,
     ) -> Pushed:
         app = self._app
         content = Content(payload, app.job_codec, job)
+        way = way or ("perform" if app.is_beside(payload.id) else "")
+        origin = origin_here() if is_told or way else None
+        pushed = Pushed(0, content, payload.id, connection, queue, delay, app.clock.now(), origin, way)
+        # Who pushes a payload as it is, or retries a job, stands in the stack.
+        pushed.is_told, pushed.is_by_itself = is_told, job is None and origin is None
         job = content.look()[0] if job is None else job
-        way = way or ("perform" if app.ways and any(kind == "perform" for _, kind in app.ways) else "")
-        pushed = Pushed(0, content, payload.id, connection, queue, delay, app.clock.now(), origin_here(), way)
         pushed.was_routed = job is not None and app.routed(job).queue == queue
-        self._note(pushed)
+        kept = self._note(pushed)
         if not way:
             self.places.setdefault((connection, queue))
-        return pushed
+        if kept is pushed and b'"batchId"' in payload.body:
+            self._members.setdefault(pushed.body.get("batchId", ""), []).append(pushed)
+        return kept
 
-    def _note(self, pushed: Pushed) -> None:
+    def _note(self, pushed: Pushed) -> Pushed:
+        """Keep a dispatch, and give it; or the one that was found before it was told of, or by somebody else."""
         with self._lock:
-            pushed.number = len(self.dispatches) + 1
-            self.dispatches.append(pushed)
-        self._by_id[pushed.id] = pushed
+            known = self._by_id.get(pushed.id)
+            if known is not None and not (known.is_told and pushed.is_told):
+                if pushed.is_told:
+                    self._coming.pop(pushed.id, 0)
+                    known.take_over(pushed)
+                return known
+            turn = self._coming.pop(pushed.id, 0) if pushed.is_told else self._coming.get(pushed.id, 0)
+            pushed.noted = pushed.turn = turn or next(self._turns)
+            at, dispatches = len(self.dispatches), self.dispatches
+            while at and dispatches[at - 1].noted > pushed.noted:
+                at -= 1
+            dispatches.insert(at, pushed)
+            for number, each in enumerate(dispatches[at:], at + 1):
+                each.number = number
+            self._by_id[pushed.id] = pushed
+        return pushed
 
 
 def _silently(recorder: Recorder, event: Event) -> None:
@@ -198,7 +241,8 @@ def _only_noted(recorder: Recorder, event: Event) -> None:
 _WAYS: tuple[tuple[tuple[type[Event], ...], Callable[[Recorder, Any], None]], ...] = (
     # Events of an idle worker: nothing happened.
     ((JobPopping, Looping, WorkerIdle), _silently),
-    ((JobQueued, JobHeld, JobDiscarded), Recorder._hear_of_push),  # noqa: SLF001 - its own
+    ((JobQueueing,), Recorder._hear_of_push_to_come),  # noqa: SLF001 - its own
+    ((JobQueued, JobHeld, JobDiscarded), Recorder._hear_of_push),  # noqa: SLF001
     ((UniqueJobSkipped,), Recorder._hear_of_refusal),  # noqa: SLF001
     ((JobProcessing,), Recorder._hear_of_begin),  # noqa: SLF001
     ((JobTimedOut,), Recorder._hear_of_time_out),  # noqa: SLF001

@@ -153,6 +153,8 @@ class Reporter:
             return "not pushed: " + unique_note(pushed)
         if pushed.fate is Fate.ROLLBACK:
             return "not pushed: rolled back"
+        if pushed.is_elsewhere:
+            return "taken by another process"
         if pushed.outcomes:
             return self.ending(pushed.outcomes[-1])
         return f"delayed +{in_seconds(pushed.delay)}" if pushed.delay else "ready"

@@ -42,6 +42,9 @@ class Stepper:
 
     def run_next_job(self, queue: str | None = None) -> Outcome | None:
         """Run the job that is due first, of one queue if given; None when nothing is due, or may be looked for."""
+        places = self._recorder.places
+        if len(places) == 1 and queue is None and (only := self._workers.get(next(iter(places)))) is not None:
+            return only.run_next_job()  # with one queue there is nothing to choose from
         due, place = self.first(queue)
         if place is None or due > self._clock.now():
             return None
@@ -55,7 +58,7 @@ class Stepper:
     def first(self, queue: str | None = None) -> tuple[float, Place | None]:
         """Tell when the next job is due, and where; of those due at one instant the one that was pushed first."""
         best, places = float("inf"), list[Place]()
-        for place in self._recorder.places:
+        for place in list(self._recorder.places):  # a copy: other threads push meanwhile
             if queue is not None and place[1] != queue:
                 continue
             driver = self._recorder.inspectable(place[0])
@@ -66,15 +69,15 @@ class Stepper:
                 best, places = due, []
             places.append(place)
         if len(places) > 1:
-            return best, min(places, key=self._number)
+            return best, min(places, key=self._turn)
         return best, places[0] if places else None
 
-    def _number(self, place: Place) -> int:
-        """Give the number of the job that a queue would give next."""
+    def _turn(self, place: Place) -> int:
+        """Tell when the job was pushed that a queue would give next, as a number."""
         driver = self._recorder.inspectable(place[0])
         listed = [] if driver is None else driver.listed(place[1], limit=1)
         pushed = self._recorder.find(listed[0].payload.id) if listed else None
-        return 0 if pushed is None else pushed.number
+        return 0 if pushed is None else pushed.turn
 
     def worker(self, place: Place) -> Worker:
         """Give the worker of a queue; it has the options of the project."""
@@ -125,7 +128,7 @@ class Stepper:
         return sum(each.ready + each.delayed + each.reserved for each in self._counts())
 
     def _counts(self) -> Iterator[QueueCounts]:
-        for connection in dict.fromkeys(connection for connection, _ in self._recorder.places):
+        for connection in dict.fromkeys(connection for connection, _ in [*self._recorder.places]):
             driver = self._recorder.inspectable(connection)
             if driver is not None:
                 yield from driver.counts()

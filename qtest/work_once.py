@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qcore.commands.endings import exit_code
 from qcore.commands.project import Project
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qcore.process import Interruption
     from qcore.queue import Queue
     from qcore.worker import Worker
+    from qtest.pushes import Pushed
     from qtest.queue_fake import QueueFake
 
 
@@ -31,6 +32,26 @@ class Worked(NamedTuple):
     """What it wrote to stdout: a line when a job begins, and one when it ends."""
     error: str
     """What it wrote to stderr."""
+
+
+class WorkedHere(Worked):
+    """The same of a command in this process, where failed jobs are known: its exit code tells of them."""
+
+    _failed: list[Pushed]
+
+    @classmethod
+    def after(cls, worked: Worked, failed: list[Pushed]) -> WorkedHere:
+        """Take what failed meanwhile."""
+        made = cls(*worked)
+        made._failed = failed
+        return made
+
+    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - whatever it is
+        """Give a part; who asks for the exit code looks at whether a job failed."""
+        if name == "exit_code":
+            for each in self._failed:
+                each.is_seen = True
+        return super().__getattribute__(name)
 
 
 class QueueWorker:
@@ -55,6 +76,7 @@ def worked_once(queue: QueueFake, arguments: tuple[str, ...]) -> Worked:
 
     out, err = io.StringIO(), io.StringIO()
     project, path = _FakeProject(queue), list(sys.path)
+    before = set(map(id, queue.recorder.failures()))
 
     def run() -> object:
         given = ["--once", *arguments]
@@ -67,7 +89,8 @@ def worked_once(queue: QueueFake, arguments: tuple[str, ...]) -> Worked:
             code = end.code if isinstance(end.code, int) else 1
         finally:
             sys.path[:] = path
-    return Worked(code, out.getvalue(), err.getvalue())
+    failed = [each for each in queue.recorder.failures() if id(each) not in before]
+    return WorkedHere.after(Worked(code, out.getvalue(), err.getvalue()), failed)
 
 
 class _FakeProject(Project):

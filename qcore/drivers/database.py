@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qcore.clock import milliseconds
 from qcore.driver import NONE, Effects, Listed, Payload, Push, QueueCounts, Reservation, Settled
@@ -85,10 +85,7 @@ class DatabaseDriver:
         now = clock()
         lease_end = milliseconds(now + self.retry_after)
         row = self.home.take(statements, queues, now=begun(now), lease_end=lease_end)
-        if row is None:
-            return None
-        number, queue, job_id, body, attempts, token, verdict = row
-        return Reservation(queue, Payload(job_id, body), attempts, token, verdict, number)
+        return None if row is None else _reservation(row)
 
     def _wait_and_take(self, queues: Sequence[str], wait: float) -> Reservation | None:
         """Look again when the database was changed, as far as it tells, or something is due.
@@ -226,6 +223,40 @@ class DatabaseDriver:
     def _due_after(self, delay: float) -> int:
         # Without a delay it is due in this very millisecond; with one, never early.
         return self._now() if delay <= 0 else milliseconds(self._timed.now() + delay)
+
+
+class PipelinedDatabaseDriver(DatabaseDriver):
+    """A driver on a database that can delete one row and take another in one statement."""
+
+    def delete_and_reserve(
+        self, reservation: Reservation, queues: Sequence[str], *, effects: Effects = NONE
+    ) -> tuple[Settled, Reservation | None]:
+        """Remove a payload, and take the first due one."""
+        if not queues or effects != NONE:
+            return self.delete(reservation, effects=effects), self.reserve(queues)
+        now = self._timed.now()
+        statements: Any = self._timed.statements  # those of a database that can
+        [(deleted, *row)] = self.home.rows(
+            statements.delete_and_reserve(len(queues)),
+            row=reservation.receipt,
+            token=reservation.token,
+            now=begun(now),
+            lease_end=milliseconds(now + self.retry_after),
+            **{f"queue_{index}": name for index, name in enumerate(queues)},
+        )
+        settled = Settled.DONE if deleted else self._remove(self.home, reservation, only_last=False)
+        return settled, None if row[0] is None else _reservation(row)
+
+
+def driver_on(home: Database, clock: Clock, *, retry_after: float = 90) -> DatabaseDriver:
+    """Make the driver that does the most on that database."""
+    kind = PipelinedDatabaseDriver if home.dialect.is_pipelined else DatabaseDriver
+    return kind(home, clock, retry_after=retry_after)
+
+
+def _reservation(row: Sequence[Any]) -> Reservation:
+    number, queue, job_id, body, attempts, token, verdict = row
+    return Reservation(queue, Payload(job_id, body), attempts, token, verdict, number)
 
 
 def _state(due: int, reserved_at: int | None, now: int) -> str:

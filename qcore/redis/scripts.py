@@ -164,6 +164,10 @@ at = at + 8 * pushes
 local failed_at = at
 at = at + 6 * failed
 if batch == '1' and is_changed(at) then return 'changed' end
+for each = pushes_at, failed_at - 1, 8 do  -- a key of somebody else is met while nothing is changed yet
+  local q = P .. 'queues:' .. ARGV[each]
+  call('LLEN', q) call('ZCARD', q .. ':delayed') call('LLEN', q .. ':notify')
+end
 """,
     _REMOVED,
     """

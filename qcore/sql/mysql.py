@@ -45,6 +45,7 @@ class Mysql:
     begin = "BEGIN"
     makes_itself = False
     has_clock = True
+    is_pipelined = False
 
     def __init__(self, url: str) -> None:
         """Take the URL; it is read, and pymysql loaded, with the first connection."""

@@ -47,6 +47,7 @@ class Postgresql:
     begin = "BEGIN"
     makes_itself = False
     has_clock = True
+    is_pipelined = True
 
     def __init__(self, url: str) -> None:
         """Take the URL; it is read, and psycopg loaded, with the first connection."""
@@ -73,10 +74,10 @@ class Postgresql:
 
     def statements(self, *, by_server: bool) -> Statements:
         """Give the statements, which are compiled when they are first used."""
-        from qcore.sql.statements import Statements
+        from qcore.sql.postgresql_statements import PostgresStatements
         from qcore.sql.words import PostgresServerWords, PostgresWords
 
-        return Statements(PostgresServerWords() if by_server else PostgresWords())
+        return PostgresStatements(PostgresServerWords() if by_server else PostgresWords())
 
     def creation(self) -> Sequence[str]:
         """List the statements that make the tables."""

@@ -54,6 +54,7 @@ class Sqlite:
     begin = "BEGIN IMMEDIATE"
     makes_itself = True
     has_clock = False
+    is_pipelined = False
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 
     def __init__(self, url: str, *, synchronous: str = "NORMAL", busy_timeout: float = 30, create: bool = True) -> None:

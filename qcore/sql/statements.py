@@ -31,6 +31,8 @@ from qcore.sql.key_statements import KeyStatements
 from qcore.sql.tables import failed_jobs, jobs
 
 if TYPE_CHECKING:
+    from sqlalchemy.sql.dml import ReturningUpdate
+
     from qcore.sql.statement import Statement
     from qcore.sql.words import Words
 
@@ -80,9 +82,12 @@ class Statements(KeyStatements, BatchStatements):
 
         One statement for all queues: the first subquery that finds a row decides, the rest is not run.
         """
+        return self._compiled(self._taking(queues))
+
+    def _taking(self, queues: int, *conditions: ColumnElement[bool]) -> ReturningUpdate[Any]:
         firsts = [
             select(jobs.c.id)
-            .where(jobs.c.queue == given(f"queue_{index}"), jobs.c.available_at <= self._words.now())
+            .where(jobs.c.queue == given(f"queue_{index}"), jobs.c.available_at <= self._words.now(), *conditions)
             .order_by(jobs.c.available_at, jobs.c.id)
             .limit(literal_column("1"))
             .offset(literal_column("0"))
@@ -91,7 +96,7 @@ class Statements(KeyStatements, BatchStatements):
             for index in range(queues)
         ]
         taken: ColumnElement[int] = firsts[0] if queues == 1 else func.coalesce(*firsts)
-        return self._compiled(
+        return (
             update(jobs)
             .where(jobs.c.id == taken)
             .values(self._taken())

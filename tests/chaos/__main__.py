@@ -17,8 +17,7 @@ from tests.chaos.faults import schedule
 from tests.chaos.history import CLOCK
 from tests.chaos.places import PLACES
 from tests.chaos.running import Run
-from tests.chaos.steps import QUICK
-from tests.chaos.steps import run as run_steps
+from tests.chaos.steps import QUICK, every_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +69,7 @@ def _steps(place: Place, folder: Path, seed: int, _: argparse.Namespace) -> Row:
     kind = QUICK[seed // 4 % len(QUICK)]
     title = f"{place.name:<8} seed {seed} every step of: {kind}"
     _show(title)
-    outcomes = [outcome for _, outcome in run_steps(place, folder, kinds=[kind], stride=1)]
+    outcomes = [outcome for _, outcome in every_step(place, folder, kind)]
     wrong = [told for outcome in outcomes for told in outcome.violations]
     reached = sum(outcome.reached for outcome in outcomes)
     _say("\n".join([f"{title}, {reached} steps, {'VIOLATED' if wrong else 'ok'}", *wrong]))
@@ -82,13 +81,13 @@ def _run(place: Place, folder: Path, seed: int, given: argparse.Namespace) -> Ro
     title = f"{place.name:<8} seed {seed} {kind}"
     run = Run(place, folder, kind=kind, seed=seed, size=size)
     report = run.through(schedule(seed, given.faults, place), lambda said: _show(f"{title} {said}"))
-    told = f"{report.jobs} jobs, {len(report.hits)} faults, {report.more} duplicates, {report.seconds:.0f} s"
+    told = f"{report.jobs} jobs, {report.faults} faults, {report.more} duplicates, {report.seconds:.0f} s"
     _say(f"{title}, {told}, {f'VIOLATED{chr(10)}{report.told()}' if report.violations else 'ok'}")
     rules = [violation.rule for violation in report.violations]
     lost, stuck = rules.count("nothing is lost"), rules.count("it drains")
     other = len(rules) - lost - stuck
     return Row(
-        place.name, 1, report.jobs, 0, len(report.hits), report.runs, report.more, lost, stuck, other, report.recovery
+        place.name, 1, report.jobs, 0, report.faults, report.runs, report.more, lost, stuck, other, report.recovery
     )
 
 

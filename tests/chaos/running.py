@@ -37,7 +37,9 @@ class Report:
     seed: int
     jobs: int
     runs: int
+    faults: int
     hits: Sequence[Hit]
+    """Those of the faults that may cost something."""
     violations: Sequence[Violation]
     more: int
     """Runs beyond those that the jobs need: what faults cost."""
@@ -71,7 +73,7 @@ class Run:
         self._app.connection().size()  # its tables are there before anybody comes
         self.crew = Crew(folder, self._connection, workers)
         self._expected = expected_ends(units_of(kind, seed, size))
-        self._done = 0
+        self._done = self._faults = 0
         self._lowest = 0
 
     def through(self, faults: Sequence[Fault], say: Callable[[str], object] = lambda _: None) -> Report:
@@ -84,6 +86,7 @@ class Run:
                 if not self._reached(fault.part * self._expected, producer):
                     break
                 self.hits += done(fault, self.crew, self.place)
+                self._faults += 1
             say(f"{self._done}/{self._expected} jobs, draining")
             drained = self._drained(producer)
             self.crew.stop()
@@ -136,6 +139,7 @@ class Run:
             seed=self.seed,
             jobs=len(evidence.promises),
             runs=runs,
+            faults=self._faults,
             hits=self.hits,
             violations=found,
             more=evidence.more,

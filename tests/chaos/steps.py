@@ -17,7 +17,7 @@ import subprocess
 import sys
 import traceback
 from contextlib import closing
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,8 +37,6 @@ from tests.chaos.scenario import KINDS, Dispatch
 from tests.dying import at_commands, at_points
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from qcore import App
     from tests.chaos.places import Place
 
@@ -209,12 +207,27 @@ def told(
     return [f"{case}: {rule}: {name} {what}\n{evidence.history_of(name)}" for rule, what, name in violations(evidence)]
 
 
-def run(place: Place, folder: Path, *, kinds: Sequence[str], stride: int) -> list[tuple[Case, Outcome]]:
-    """Go through all that can happen in a process of its own, and give what each case came to.
+def every_step(place: Place, folder: Path, kind: str) -> list[tuple[Case, Outcome]]:
+    """Go through all cases of one kind of dispatch."""
+    firsts = [Case(kind, who, what, 1) for who, what in product(("producer", "worker"), place.steps)]
+    return _run(place, folder, firsts, is_first=True)
+
+
+def some_steps(place: Place, folder: Path) -> list[tuple[Case, Outcome]]:
+    """Let one thing happen to a producer and one to a worker of each kind, at another step for each."""
+    cases = []
+    for number, kind in enumerate(QUICK):
+        what, other = (place.steps[(number + more) % len(place.steps)] for more in (0, 1))
+        cases += [Case(kind, "producer", other, 1 + number % 3), Case(kind, "worker", what, 3 + 5 * number % 13)]
+    return _run(place, folder, cases, is_first=False)
+
+
+def _run(place: Place, folder: Path, cases: list[Case], *, is_first: bool) -> list[tuple[Case, Outcome]]:
+    """Let a process of its own do it, which may fork.
 
     :raises RuntimeError: when that process does not come to its end.
     """
-    given = {"connection": place.fresh(folder), "kinds": kinds, "whats": place.steps, "stride": stride}
+    given = {"connection": place.fresh(folder), "cases": cases, "is_first": is_first}
     ended = subprocess.run(
         [sys.executable, "-m", "tests.chaos.steps", json.dumps(given)],
         cwd=folder,
@@ -230,23 +243,22 @@ def run(place: Place, folder: Path, *, kinds: Sequence[str], stride: int) -> lis
     return [(Case(*case), Outcome(reached, wrong)) for case, reached, wrong in lines]
 
 
-def main(connection: dict[str, Any], folder: Path, kinds: list[str], whats: list[str], stride: int) -> None:
-    """Go through all cases, every ``stride``-th point of each, and write down what each came to."""
+def main(connection: dict[str, Any], cases: list[list[Any]], *, is_first: bool) -> None:
+    """Write down what each case comes to; ``is_first``: and those that follow it, until its process ends before."""
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # it tells of each connection that is lost
-    number = 0
-    for index, kind in enumerate(kinds):
-        for who, what in product(("producer", "worker"), whats):
-            point, reached = 1 + index % stride, True
-            while reached:
-                number += 1
-                (place := folder / str(number)).mkdir()
-                case = Case(kind, who, what, point)
-                reached, wrong = outcome_of(case, connection, place)
-                print(json.dumps([case, reached, wrong]), flush=True)  # noqa: T201 - to the test
-                if wrong:
-                    return  # what is left of it would be in the way of what follows
-                point += stride
+    folders = (Path(str(number)) for number in count())
+    for each in cases:
+        case, reached, wrong = Case(*each), True, list[str]()
+        while reached and not wrong:
+            (folder := next(folders)).mkdir()
+            reached, wrong = outcome_of(case, connection, folder)
+            print(json.dumps([case, reached, wrong]), flush=True)  # noqa: T201 - to who started it
+            if not is_first:
+                break
+            case = case._replace(point=case.point + 1)
+        if wrong:
+            return  # what is left of it would be in the way of what follows
 
 
 if __name__ == "__main__":
-    main(folder=Path(), **json.loads(sys.argv[1]))
+    main(**json.loads(sys.argv[1]))

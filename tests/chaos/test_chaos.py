@@ -21,14 +21,16 @@ def test_jobs_of_all_kinds_survive_what_happens_to_their_workers(place: Place, t
     report = Run(place, tmp_path, kind="mixed", seed=SEED, size=200).through(schedule(SEED, 6, place))
 
     assert [] == report.violations, report.told()
+    assert report.faults == 6
     assert 150 < report.jobs <= report.runs
 
 
 def test_two_thousand_jobs_survive_a_server_that_goes_away_in_the_middle(place: Place, tmp_path: Path) -> None:
-    faults = [Fault(0.3 + 0.3 * number, name, 0, 0.5) for number, name in enumerate(place.faults)]
+    count = len(place.faults)
+    faults = [Fault((number + 1) / (count + 1), name, 0, 0.5) for number, name in enumerate(place.faults)]
 
     report = Run(place, tmp_path, kind="backlog", seed=SEED, size=2000).through(faults)
 
     assert [] == report.violations, report.told()
-    assert report.jobs == 2000
+    assert (2000, count) == (report.jobs, report.faults)
     assert 0 < report.recovery < 5

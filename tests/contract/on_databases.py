@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qcore.drivers.database import DatabaseDriver
+from qcore.drivers.database import DatabaseDriver, driver_on
 from qcore.sql import Database
 from qcore.stores.database import DatabaseFailedStore, DatabaseStore
 from qcore.stores.database_batches import DatabaseBatchStore
@@ -38,7 +38,7 @@ class DatabaseDriverContract(DriverContract):
         self.database = database
 
     def make_driver(self, clock: Clock) -> DatabaseDriver:
-        return DatabaseDriver(self.database, clock, retry_after=self.retry_after)
+        return driver_on(self.database, clock, retry_after=self.retry_after)
 
     def make_failed_store(self, driver: Driver) -> DatabaseFailedStore:
         assert isinstance(driver.home, Database)

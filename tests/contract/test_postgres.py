@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qcore.sql import Database
+from qtest.contract import Features
 from tests.contract.on_databases import (
     DatabaseBatchStoreContract,
     DatabaseDriverContract,
@@ -38,7 +39,7 @@ def database(url: str) -> Iterator[Database]:
 
 
 class TestPostgresDriver(DatabaseDriverContract):
-    pass
+    features = Features(pipelined=True)
 
 
 class TestPostgresStore(DatabaseStoreContract):

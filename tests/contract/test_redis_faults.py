@@ -378,6 +378,19 @@ NAMES = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["queues:next", "queues:next:delayed", "queues:next:notify"])
+def test_a_job_is_not_lost_when_what_follows_it_meets_a_key_of_somebody_else(
+    driver: RedisDriver, home: RedisHome, name: str
+) -> None:
+    home.client._raw.set(name, "theirs")
+    held = pushed_and_reserved(driver)
+
+    with pytest.raises(DriverError, match="holds something of another kind"):
+        driver.delete(held, effects=Effects(pushes=(Push("next", payload("follow-up")),)))
+
+    assert Settled.DONE == driver.delete(held)
+
+
 def test_any_name_is_carried_and_none_is_another(driver: RedisDriver, home: RedisHome) -> None:
     """Of queues, jobs, keys, batches and their members."""
     store, batches = RedisStore(home, FrozenClock()), RedisBatchStore(home, FrozenClock())

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qcore import Config, QcoreError, chain
-from qtest import process_app
+from qtest import ExpectationError, process_app
 from qtest.queue_cli import CommandHungError, QueueCli
 from tests.qtest.commanded import Boom, Note, first, hang, notes, tell_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qtest import FrozenClock, QueueFake
 
 JOBS = ["tests.qtest.commanded"]
@@ -44,6 +46,42 @@ def test_the_exit_code_says_that_a_job_failed(queue_cli: QueueCli, queue_fake: Q
     assert ["starting", "released", "starting", "success"] == [
         json.loads(line)["status"] for line in worked.output.splitlines()
     ]
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda queue: queue.assert_not_failed(),
+        lambda queue: queue.assert_not_failed(Boom),
+        lambda queue: queue.assert_failed(Boom),
+        lambda queue: queue.assert_attempts(Boom, 0),
+        lambda queue: queue.failed(),
+    ],
+)
+def test_how_a_job_of_another_process_ended_is_not_said(
+    queue_cli: QueueCli, queue_fake: QueueFake, look: Callable[[QueueFake], object]
+) -> None:
+    Boom().dispatch()
+    queue_cli("work", "--once", "--tries", "1", imports=JOBS)
+    Note("here").dispatch()
+    queue_fake.run_due()
+
+    with pytest.raises(ExpectationError, match="#1 Boom was taken by another process"):
+        look(queue_fake)
+    queue_fake.assert_pushed(Boom)
+    queue_fake.assert_processed(Note)
+    with pytest.raises(AssertionError, match="taken by another process"):
+        queue_fake.assert_count(0)
+
+
+def test_how_a_job_ended_is_known_when_it_ends_here(queue_cli: QueueCli, queue_fake: QueueFake) -> None:
+    Boom().dispatch()
+    Note("waits").dispatch()
+    queue_cli("work", "--once", imports=JOBS)
+
+    queue_fake.run_until_idle(raises=False)
+    queue_fake.assert_failed(Boom)
+    assert ["Boom"] == [each.name for each in queue_fake.failed()]
 
 
 def test_the_fake_knows_what_was_pushed_here_and_there(queue_cli: QueueCli, queue_fake: QueueFake) -> None:

@@ -177,6 +177,14 @@ def test_of_many_jobs_one_that_cannot_be_written_leaves_nothing_anywhere(real: A
     assert _size(real) == 0
 
 
+def test_of_many_jobs_one_that_is_too_large_leaves_nothing_anywhere(real: App, only_mail: QueueFake) -> None:
+    with pytest.raises(PayloadError, match="the limit is"):
+        bulk([SendMail(1), Welcome(1), Holds("x" * (1 << 20))])
+
+    only_mail.assert_nothing_pushed()
+    assert _size(real) == 0
+
+
 def test_a_job_that_is_let_through_runs_in_place_on_the_real_app(real: App, only_mail: QueueFake) -> None:
     dispatch_sync(Starts())
     with after_response():

@@ -1,0 +1,146 @@
+"""Redis as operators set it up: behind TLS, for a user who may little, with a Sentinel that promotes a replica."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from redis import Redis
+
+from qcore import App, Config, Job, WorkerOptions, batch
+from qcore.clock import SystemClock
+from qcore.driver import Payload
+from qcore.drivers.redis import RedisDriver
+from qcore.errors import DriverError
+from qcore.redis.client import client_of
+from qcore.redis.home import RedisHome
+from qtest.contract_base import reserved
+from qtest.servers import RedisServer
+from qtest.servers.ports import free_port
+from qtest.servers.server import wait_for
+from tests.qcore.certificates import certificate_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
+
+
+def home_at(**settings: Any) -> RedisHome:
+    return RedisHome(client_of(settings))
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a certificate of 127.0.0.1 that signs itself, and its key."""
+    return certificate_for("127.0.0.1", tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def behind_tls(authority: Path) -> Iterator[str]:
+    port = free_port()
+    files = {"tls_cert_file": str(authority / "cert.pem"), "tls_key_file": str(authority / "key.pem")}
+    with RedisServer(tls_port=str(port), tls_ca_cert_file=str(authority / "cert.pem"), tls_auth_clients="no", **files):
+        yield f"rediss://127.0.0.1:{port}/0"
+
+
+def test_jobs_go_through_tls(behind_tls: str, authority: Path) -> None:
+    home = home_at(url=behind_tls, ssl_ca_certs=str(authority / "cert.pem"))
+    driver = RedisDriver(home, SystemClock())
+
+    driver.push("default", Payload("job", b"body"))
+
+    assert ("job", b"body") == reserved(driver).payload
+    home.close()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(behind_tls: str) -> None:
+    home = home_at(url=behind_tls)
+
+    with pytest.raises(DriverError, match=r"127\.0\.0\.1.*cannot be reached.*certificate"):
+        RedisDriver(home, SystemClock()).size("default")
+    home.close()
+
+
+# A user who may no more than the page on redis says.
+
+
+ran: list[str] = []
+
+
+class Step(Job, unique=True, tries=1):
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def unique_id(self) -> str:
+        return self.name
+
+    def handle(self) -> None:
+        ran.append(self.name)
+        if self.name == "broken":
+            raise ValueError(self.name)
+
+
+def test_the_user_of_the_page_may_do_all_that_an_app_does(redis_server: RedisServer) -> None:
+    ran.clear()
+    url = redis_server.fresh()
+    [said] = re.findall(r"^ACL SETUSER .*$", PAGE.read_text(), re.MULTILINE)
+    redis_server.say(said)
+    settings = {"driver": "redis", "url": url, "username": "worker", "password": "secret"}
+    app = App(Config(default="redis", connections={"redis": settings}))
+    with app.activate():
+        Step("one").dispatch()
+        Step("broken").dispatch()
+        started = batch([Step("two"), Step("three")]).dispatch()
+        app.worker(options=WorkerOptions(memory=0, stop_when_empty=True)).run()
+
+        assert ["one", "broken", "two", "three"] == ran
+        assert ["broken"] == [record.exception.split()[-1] for record in app.failed.list()]
+        found = started.fresh()
+        assert found is not None
+        assert found.finished
+        assert 0 == app.connection().clear()
+    app.close()
+    redis_server.say("ACL DELUSER worker")
+
+
+# A replica that is promoted.
+
+
+class Sentinel(RedisServer):
+    """Watches one primary."""
+
+    def __init__(self, settings: Path) -> None:
+        super().__init__()
+        self.settings = settings
+
+    def _command(self) -> list[str]:
+        return [self.path(), str(self.settings), "--sentinel", "--port", str(self.port)]
+
+
+def test_jobs_go_on_where_a_sentinel_says_that_the_primary_is_now(tmp_path: Path) -> None:
+    with RedisServer() as primary, RedisServer() as replica:
+        replica.say(f"REPLICAOF 127.0.0.1 {primary.port}")
+        assert wait_for(lambda: "master_link_status:up" in replica.say("INFO replication"))
+        settings = tmp_path / "sentinel.conf"
+        watched = f"sentinel monitor main 127.0.0.1 {primary.port} 1\n"
+        settings.write_text(f"{watched}sentinel known-replica main 127.0.0.1 {replica.port}\n")
+        with Sentinel(settings) as sentinel:
+            home = home_at(url=f"redis+sentinel://127.0.0.1:{sentinel.port}/main/0")
+            driver = RedisDriver(home, SystemClock())
+            driver.push("default", Payload("job", b""))
+            with Redis(port=sentinel.port, decode_responses=True) as watcher:
+                assert wait_for(lambda: ["slave"] == [each["flags"] for each in watcher.sentinel_slaves("main")])
+                sentinel.say("SENTINEL FAILOVER main")
+                assert wait_for(lambda: replica.port == watcher.sentinel_masters()["main"]["port"])
+            primary.kill()
+
+            assert "job" == reserved(driver).payload.id
+            assert "1" == replica.say("EXISTS qcore:job:job")
+            home.close()
