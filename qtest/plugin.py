@@ -73,8 +73,7 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test once on each driver that was asked for; refuse a marker that means nothing, whoever bears it."""
-    _marked(metafunc.definition)
+    """Run a test once on each driver that was asked for."""
     if "queue_fake" in metafunc.fixturenames:
         drivers = _drivers_of(metafunc.definition, metafunc.config)
         if drivers:
