@@ -118,6 +118,10 @@ DRIVERS = {
 }
 
 
+_DATABASES = {"postgres", "postgresql", "mysql", "mariadb", "sqlite"}
+"""What connections to databases are often called."""
+
+
 class Connections:
     """Opens what the configuration describes, each thing once and when it is first used."""
 
@@ -149,9 +153,19 @@ class Connections:
         settings = self.config.connections.get(name)
         if settings is None:
             known = ", ".join(sorted(self.config.connections))
-            message = f"there is no connection {name!r} ({self.config.source}); there are {known}"
+            message = (
+                f"there is no connection {name!r} ({self.config.source}); there are {known}{self._how_to_have(name)}"
+            )
             raise UnknownConnectionError(message)
         return settings
+
+    def _how_to_have(self, name: str) -> str:
+        """Say what to configure where the name is that of a driver, or of a database."""
+        if name in self._rows:
+            return f'; to have it, write driver = "{name}" below [connections.{name}]'
+        if name in _DATABASES:
+            return f'; to have it, write driver = "database" and the url of the database below [connections.{name}]'
+        return ""
 
     def driver(self, name: str) -> Driver:
         """Give the driver of a connection.

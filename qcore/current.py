@@ -94,14 +94,10 @@ def overridden() -> App | None:
     return _override
 
 
-def refuse_pushes(why: str) -> str:
-    """Let no push reach a connection that others read unless a fake is active, for this reason; give the one before.
-
-    Empty: any push may.
-    """
-    global _refusal
-    before, _refusal = _refusal, why
-    return before
+def refuse_pushes(why: str) -> None:
+    """Let no push reach a connection that others read unless a fake is active, for this reason; empty: any may."""
+    global _refusal  # noqa: PLW0603 - one for the process, as the override is
+    _refusal = why
 
 
 def refusal() -> str:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, ParamSpec, TypeVar, overload
 
 from qcore import current
 from qcore.codec import Codec, canonical
 from qcore.errors import JobDefinitionError
 from qcore.jobs import Job
+from qcore.other_words import dispatch_hint
+from qcore.wrong_dispatch import AT_DISPATCH
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_SAID_AT_DISPATCH = {"delay", "queue", "connection", "middleware", "after_commit", "within"}
 
 
 class FunctionCall(Job):
@@ -35,6 +35,19 @@ class FunctionCall(Job):
         """Call the function; ``given`` are arguments that were left open."""
         bound = inspect.BoundArguments(self.signature, {**self.arguments, **given} if given else self.arguments)
         return type(self).function(*bound.args, **bound.kwargs)
+
+    if not TYPE_CHECKING:  # a type checker is to know what there is
+
+        def __getattr__(self, name: str) -> object:
+            """Give an argument, or its default, as jobs of classes have attributes."""
+            arguments, parameter = vars(self).get("arguments", {}), type(self).signature.parameters.get(name)
+            if name in arguments:
+                return arguments[name]
+            if parameter is not None and parameter.default is not parameter.empty:
+                return parameter.default
+            known = ", ".join(type(self).signature.parameters) or "none"
+            message = f"a job of {type(self).__qualname__}() has no attribute {name!r}; its arguments are {known}"
+            raise AttributeError(message, name=name, obj=self)
 
     def unique_id(self) -> str:
         """Give the arguments, defaults included, as text: all of them, or those that ``unique_by=`` names."""
@@ -98,13 +111,21 @@ class FunctionJob(Generic[P, R]):
         try:
             made = self.job(*args, **kwargs)
         except TypeError as error:
-            said = [name for name in kwargs if name in _SAID_AT_DISPATCH - self.job_class.signature.parameters.keys()]
+            said = [name for name in kwargs if name in set(AT_DISPATCH) - self.job_class.signature.parameters.keys()]
             if not said:
                 raise
             name, options = self.job_class.__name__, ", ".join(f"{name}={kwargs[name]!r:.40}" for name in said)
             message = f"{error}; an option is said behind the job: {name}.job(...).dispatch({options})"
             raise TypeError(message) from None
         return made.dispatch()
+
+    if not TYPE_CHECKING:  # a type checker is to know what there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Say how it is dispatched to those who know another word for that."""
+            hint = dispatch_hint(name, vars(self).get("__name__", "it"))
+            message = f"a job function has no attribute {name!r}{hint}"
+            raise AttributeError(message, name=name, obj=self)
 
     def __reduce__(self) -> str:
         """Let a closure capture its name, under which it is found where the closure runs."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Never
 
 from qcore import current
 from qcore import delivery as deliveries
 from qcore.codec import Codec, canonical
 from qcore.definition import SAID_OF_A_CLASS, Definition, define, middleware_is_a_method
-from qcore.errors import JobDefinitionError, NotRunningError, PayloadError
+from qcore.errors import NotRunningError, PayloadError
 from qcore.job_state import state_of
 from qcore.options import UNSET, Backoff, Delay, JobOptions, Name, job_options, refuse_unknown, said
 from qcore.unique import Words
+from qcore.wrong_dispatch import of_instances, refuse_at_dispatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -123,6 +124,7 @@ class Job:
 
     # Pushing it.
 
+    @of_instances
     def dispatch(
         self,
         *,
@@ -132,6 +134,7 @@ class Job:
         middleware: Sequence[Layer] | None = None,
         after_commit: object | None = None,
         within: object | None = None,
+        **unknown: Never,
     ) -> str | None:
         """Push the job and give its id; None when it was not pushed on purpose.
 
@@ -140,6 +143,8 @@ class Job:
 
         :raises PayloadError: when its state cannot be written; nothing is pushed then.
         """
+        if unknown:
+            refuse_at_dispatch(unknown)
         options = UNSET
         if (delay, queue, connection, middleware, after_commit, within) != _NOTHING:
             options = job_options(
@@ -150,27 +155,24 @@ class Job:
                 after_commit=after_commit,
                 within=within,
             )
-        try:
-            return current.app().push(self, options)
-        except JobDefinitionError:
-            given: Any = self
-            if isinstance(given, Job):
-                raise
-            message = f"dispatch() was called on a class, with {given!r:.80}: make an instance: Import(...).dispatch()"
-            raise JobDefinitionError(message) from None
+        return current.app().push(self, options)
 
+    @of_instances
     def dispatch_if(self, condition: object, **options: Any) -> str | None:
         """Push the job when the condition holds; a callable condition is asked with the job."""
         return self.dispatch(**options) if holds(condition, self) else None
 
+    @of_instances
     def dispatch_unless(self, condition: object, **options: Any) -> str | None:
         """Push the job when the condition does not hold."""
         return None if holds(condition, self) else self.dispatch(**options)
 
+    @of_instances
     def dispatch_sync(self) -> str | None:
         """Run the job here and now, payload round trip included; its exception is raised here."""
         return current.app().dispatch_sync(self)
 
+    @of_instances
     def dispatch_after_response(self) -> str | None:
         """Run the job in this process when the response has gone, and give its id; see ``qcore.after_response``.
 
@@ -180,6 +182,7 @@ class Job:
         """
         return current.app().dispatch_after_response(self)
 
+    @of_instances
     def with_options(self, **options: Any) -> Prepared:
         """Say options for this one job, beside ``dispatch``'s: ``tries``, ``timeout``, ``backoff``, ...
 

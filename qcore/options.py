@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from qcore.errors import JobDefinitionError
+from qcore.other_words import option_hints
 from qcore.payload import FAR, LARGEST
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def refuse_unknown(unknown: Collection[str], *, of: str = "", known: Collection[
     :raises JobDefinitionError: lists the options that exist.
     """
     if unknown:
-        message = f"{of}{', '.join(sorted(unknown))} is no option of a job; there are {', '.join(known)}"
+        words = ", ".join(sorted(unknown))
+        message = f"{of}{words} is no option of a job; there are {', '.join(known)}{option_hints(unknown, known)}"
         raise JobDefinitionError(message)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from qcore.closures import Closure
@@ -70,6 +71,9 @@ class PushAssertions(Looking):
     def assert_pushed_on(self, queue: object, job: Wanted, **terms: Any) -> list[Pushed]:
         """Assert that a push to that queue matches."""
         __tracebackhide__ = True
+        if isinstance(job, str) and not isinstance(queue, str | Enum):
+            message = f"assert_pushed_on(queue, job) takes the queue first: write assert_pushed_on({job!r:.80}, job)"
+            raise ExpectationError(message)
         refuse_none("queue", queue)
         return self.assert_pushed(job, queue=queue, **terms)
 

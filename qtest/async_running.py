@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial, wraps
 from inspect import CORO_CREATED, getcoroutinestate
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from qtest.running import Running
 
@@ -20,15 +20,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def awaited(
-    function: Callable[Concatenate[AsyncRunning, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[AsyncRunning, P], Coroutine[Any, Any, T]]:
+def awaited(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Remember the calls of a method that is to be awaited: one without ``await`` runs nothing, and would pass."""
 
     @wraps(function)
-    def called(self: AsyncRunning, *given: P.args, **named: P.kwargs) -> Coroutine[Any, Any, T]:
-        made = function(self, *given, **named)
-        self.coroutines.append((function.__name__, made))
+    def called(*given: P.args, **named: P.kwargs) -> Coroutine[Any, Any, T]:
+        made = function(*given, **named)
+        running: Any = given[0]
+        running.coroutines.append((function.__name__, made))
         return made
 
     return called

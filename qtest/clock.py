@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 _NANO = 1_000_000_000
 _MICRO = 1_000_000
+_DAY = 86_400
+_LONG = 1_000_000
+"""Seconds that nobody can read as seconds any more."""
 
 _END = 253_402_300_799 * _NANO
 """The last second that a datetime can tell."""
@@ -121,7 +124,7 @@ class FrozenClock:
         elapsed, target = self.elapsed(), instant(when) - self._start
         if target < elapsed:
             message = (
-                f"a clock moves forward only, {when} is {(elapsed - target) / _NANO:g} s ago: "
+                f"a clock moves forward only, {when} is {_span(elapsed - target)} ago: "
                 f"start the clock there, with FrozenClock({when!r}) or the clock= of the queue marker"
             )
             raise ValueError(message)
@@ -227,11 +230,7 @@ def instant(when: float | str | datetime) -> int:
     :raises TypeError: for anything else.
     """
     if isinstance(when, str):
-        try:
-            when = datetime.fromisoformat(when)
-        except ValueError:
-            message = f"{when!r} is no time: write it as 2030-01-31T12:00Z"
-            raise ValueError(message) from None
+        when = _read(when)
     if not isinstance(when, datetime) and (isinstance(when, bool) or not isinstance(when, int | float)):
         message = f"an instant is seconds since 1970, an aware datetime or a text like 2030-01-31T12:00Z, got {when!r}"
         raise TypeError(message)
@@ -245,8 +244,32 @@ def _nanoseconds(seconds: float | timedelta) -> int:
     return round(_finite(seconds) * _NANO)
 
 
+def _read(text: str) -> datetime:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        message = f"{text!r} is no time: write it as 2030-01-31T12:00Z"
+        raise ValueError(message) from None
+    if when.tzinfo is None:
+        message = (
+            f"{text!r} has no time zone: write {when.isoformat(timespec='minutes')}Z for UTC, or an offset as +02:00"
+        )
+        raise ValueError(message)
+    return when
+
+
+def _span(nanoseconds: int) -> str:
+    seconds = nanoseconds / _NANO
+    return f"{seconds:g} s" if seconds < _LONG else f"{seconds / _DAY:.1f} days"
+
+
 def _finite(seconds: float) -> float:
-    if not isfinite(seconds):
+    try:
+        is_finite = isfinite(seconds)
+    except TypeError:
+        message = f"a clock moves by a number of seconds or a timedelta, got {seconds!r:.80}"
+        raise TypeError(message) from None
+    if not is_finite:
         message = f"a clock moves by a number of seconds, got {seconds!r}"
         raise ValueError(message)
     return seconds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from qcore import current
@@ -13,6 +13,7 @@ from qcore.jobs import Job
 from qcore.payload import CALL, read
 from qcore.queue import new_id
 from qtest.assertions_outcomes import error_differences
+from qtest.entering import to_enter
 from qtest.expecting import no_job
 from qtest.matching import in_seconds, seconds_equal
 from qtest.queue_fake import QueueFake
@@ -90,7 +91,7 @@ class Interactions(Generic[J]):
         raise AssertionError(f"{type(self.job).__qualname__} {what}\n  it was: {', '.join(did) or 'left as it is'}")
 
 
-@contextmanager
+@to_enter("with qtest.interactions(job) as it:")
 def interactions(job: J, attempts: int = 1, *, batch: PendingBatch | None = None) -> Iterator[Interactions[J]]:
     """Let a job believe that a worker runs it, as its attempt of that number, while the test calls its methods.
 

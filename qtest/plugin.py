@@ -58,7 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if _chosen(config, "qtest_guard", ("on", "off")) == "on":
         from qcore import current
 
-        config.add_cleanup(partial(current.refuse_pushes, current.refuse_pushes(_UNGUARDED)))
+        config.add_cleanup(partial(current.refuse_pushes, current.refusal()))
+        current.refuse_pushes(_UNGUARDED)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -69,11 +70,12 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
         if not any(mark == used.mark for mark in collector.iter_markers("usefixtures")):
             collector.add_marker(used)
     elif isinstance(obj, type | FunctionType) and any(mark.name == "queue" for mark in getattr(obj, "pytestmark", ())):
-        used(obj)  # type: ignore[operator]
+        used(obj)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test once on each driver that was asked for."""
+    """Run a test once on each driver that was asked for; refuse a marker that means nothing, whoever bears it."""
+    _marked(metafunc.definition)
     if "queue_fake" in metafunc.fixturenames:
         drivers = _drivers_of(metafunc.definition, metafunc.config)
         if drivers:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore import current
 from qcore.errors import QcoreError
+from qtest import wrong_names
 from qtest.assertions_batches import BatchAssertions
 from qtest.assertions_chains import ChainAssertions
 from qtest.assertions_outcomes import OutcomeAssertions
@@ -18,6 +19,7 @@ from qtest.async_running import AsyncRunning
 from qtest.clock import FrozenClock
 from qtest.contexts import Contexts
 from qtest.drivers import app_in_memory, check, placed
+from qtest.entering import to_enter
 from qtest.fake_app import FakeApp
 from qtest.freezing import UserTime, user_now
 from qtest.leaks import all_unseen, unseen_failures, unused
@@ -29,8 +31,7 @@ from qtest.stepper import Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
-    from typing import Self
+    from typing import NoReturn, Self
 
     from qcore.app import App
     from qcore.config import Config
@@ -127,6 +128,23 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         self._close()
         self._restore()
 
+    if not TYPE_CHECKING:  # a type checker is to know what there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Say which name may be meant."""
+            known = [each for each in dir(type(self)) if not each.startswith("_")]
+            message = f"a fake queue has no attribute {name!r}{wrong_names.hint(name, known)}"
+            raise AttributeError(message, name=name, obj=self)
+
+    def __repr__(self) -> str:
+        """Tell what it holds, and where its clock stands."""
+        if "recorder" not in vars(self):
+            return "<QueueFake, not active>"
+        pushed = len(self.recorder.pushes)
+        now = datetime.fromtimestamp(self.clock.nanoseconds / 1e9, UTC).isoformat().replace("+00:00", "Z")
+        jobs = "1 job was pushed" if pushed == 1 else f"{pushed} jobs were pushed"
+        return f"<QueueFake: {jobs}, the clock stands at {now}>"
+
     def _open(self, real: App) -> None:
         config = _moved(real.config, self._driver, lambda: self.folder)
         self.app = FakeApp(
@@ -160,7 +178,7 @@ class QueueFake(PushAssertions, ChainAssertions, BatchAssertions, OutcomeAsserti
         return self._folder
 
 
-@contextmanager
+@to_enter("with qtest.fake() as queue:")
 def fake(
     app: App | None = None,
     driver: str = "memory",

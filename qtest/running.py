@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qtest.clock import FrozenClock
     from qtest.fake_app import FakeApp
     from qtest.recorder import Recorder
+    from qtest.report import Reporter
     from qtest.stepper import Stepper
 
 MAX_JOBS = 1000
@@ -31,6 +32,7 @@ class Running:
     app: FakeApp
     clock: FrozenClock
     recorder: Recorder
+    reporter: Reporter
     stepper: Stepper
     max_jobs: int
 
@@ -99,8 +101,9 @@ class Running:
         drained = self._run(self._jump, stop=holds, max_jobs=max_jobs, raises=raises, allow_empty=True)
         if not holds():
             count = "1 job" if drained.processed == 1 else f"{drained.processed} jobs"
-            message = f"{count} ran and {drained.passed:g} s went by; nothing is left to run, and it does not hold"
-            raise AssertionError(message)
+            head = f"{count} ran and {drained.passed:g} s went by; nothing is left to run, and it does not hold"
+            lines = [head, *self.reporter.table(), *self.reporter.last_events()]
+            raise AssertionError(self.reporter.writer.folded(lines))
         return drained
 
     def _run(

@@ -16,7 +16,15 @@ from qtest.job_interactions import Interactions
 
 ROOT = Path(__file__).parent.parent
 # Methods by which the parts of the fake work together.
-OF_THE_KIT_ITSELF = {"fail", "folder", "look", "parted", "refuse_unknown_connection", "refuse_what_cannot_match"}
+OF_THE_KIT_ITSELF = {
+    "fail",
+    "folder",
+    "look",
+    "parted",
+    "refuse_unknown_connection",
+    "refuse_what_cannot_match",
+    "unawaited",
+}
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 

@@ -70,6 +70,15 @@ class RedisHome:
         return cls(client_of(settings, source), **extra)
 
     @property
+    def place(self) -> str:
+        """The address of the server, without the password."""
+        return self.client.where
+
+    def exists(self) -> bool:
+        """Tell that there may be something to look into: nobody knows before the server is asked."""
+        return True
+
+    @property
     def client(self) -> Client:
         """Where the server is; found out at the first use.
 

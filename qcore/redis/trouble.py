@@ -37,6 +37,7 @@ _WORDS = (
     ),
     ("MISCONF", "cannot write to its disk, and so refuses all writes: look at its log; nothing was stored"),
     ("NOREPLICAS", "has too few replicas to take writes: it will be back when they are"),
+    ("DB index is out of range", "has no database of that number: the url ends with one, most servers have 0 to 15"),
     ("Cluster mode is not enabled", "is no cluster: leave the setting cluster out"),
     ("MOVED", "is a node of a cluster: set cluster = true"),
     ("unknown command", "does not know a command ({error}): qcore needs redis 6.2 or newer"),
@@ -49,6 +50,8 @@ def explained(error: Exception, where: str) -> DriverError:
     for word, line in _WORDS:
         if said.startswith(word) or f" {word} " in f" {said} ":
             return DriverError(f"{where} {line.format(error=said)}")
+    if isinstance(error, exceptions.TimeoutError) and where.startswith("rediss"):
+        return DriverError(f"{where} did not answer in time ({said}): does it speak TLS there? redis:// is without")
     for kind, line in _CAUSES:
         if isinstance(error, kind):
             return DriverError(f"{where} {line.format(error=said)}")

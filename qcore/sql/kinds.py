@@ -23,6 +23,8 @@ def dialect_of(url: str, settings: dict[str, Any], *, create: bool) -> Dialect:
         raise ConfigError("the URL of the database has a NUL in it: remove it")
     if not colon:
         raise ConfigError(f"{url!r} is no database URL: write {_WAYS}")
+    if scheme == "postgres":  # what hosts of databases still call it
+        scheme, url = "postgresql", f"postgresql{url.removeprefix('postgres')}"
     name = scheme.partition("+")[0]
     if name == "sqlite":
         from qcore.sql.sqlite import Sqlite

@@ -104,6 +104,8 @@ def test_work_loads_no_other_command_and_no_library_it_does_not_need(project: Pr
             "there is no connection 'nowhere' (the defaults); there are database, memory, null, sync",
         ),
         (["show", "--connection", "nowhere"], "there is no connection 'nowhere'"),
+        (["show", "--connection", "redis"], '; to have it, write driver = "redis" below [connections.redis]'),
+        (["show", "--connection", "postgres"], '; to have it, write driver = "database" and the url of the database'),
         (["dispatch", "Nobody"], "no job named 'Nobody' is known here"),
         (["dispatch"], "Missing argument 'NAME'"),
         (["db"], "Missing command"),

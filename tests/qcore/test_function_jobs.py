@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from typing import TYPE_CHECKING, Any
@@ -194,3 +195,16 @@ def test_an_option_among_the_arguments_is_told_where_it_goes(app: App) -> None:
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'dely'$"):
         bare.dispatch(1, dely=3)  # type: ignore[call-arg]
     assert 0 == app.connection().size()
+
+
+def test_a_call_gives_its_arguments_as_attributes_defaults_included() -> None:
+    @job
+    def bill(order: int, language: str = "en", handle: str = "") -> None: ...
+
+    call: Any = bill.job(7, handle="with care")
+
+    assert (7, "en") == (call.order, call.language)
+    assert callable(call.handle)  # what a job has itself counts more; the argument is in arguments
+    with pytest.raises(AttributeError, match=r"bill\(\) has no attribute 'ordr'; its arguments are order, language"):
+        call.ordr  # noqa: B018
+    assert copy.deepcopy(call) == call

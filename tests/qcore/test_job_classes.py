@@ -207,5 +207,5 @@ def test_dispatch_on_the_class_says_to_make_an_instance(app: App) -> None:
     class Add(Job):
         def handle(self) -> None: ...
 
-    with pytest.raises(JobDefinitionError, match=r"make an instance: Import\(\.\.\.\)\.dispatch\(\)"):
+    with pytest.raises(JobDefinitionError, match=r"make an instance: .*Add\(1\)\.dispatch\(\)"):
         Add.dispatch(1)  # type: ignore[arg-type]

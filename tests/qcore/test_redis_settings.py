@@ -13,6 +13,7 @@ import redis.asyncio
 from qcore import App, Config
 from qcore.clock import SystemClock
 from qcore.commands.endings import USAGE, exit_code
+from qcore.commands.listing import place_of
 from qcore.commands.project import Project
 from qcore.driver import Payload
 from qcore.drivers.redis import RedisDriver
@@ -194,6 +195,26 @@ def test_a_user_who_may_not_is_told(redis_server: RedisServer) -> None:
     redis_server.say("ACL DELUSER narrow")
     for home in homes:
         home.close()
+
+
+def test_a_number_of_a_database_that_the_server_does_not_have_is_told(redis_server: RedisServer) -> None:
+    host = redis_server.url.rpartition("/")[0]
+
+    with pytest.raises(DriverError, match=r"/99 has no database of that number: the url ends with one"):
+        app_on({"url": f"{host}/99"}).connection().size()
+
+
+def test_a_server_that_does_not_answer_behind_tls_may_have_none(redis_server: RedisServer) -> None:
+    host = redis_server.url.rpartition("/")[0].removeprefix("redis")
+
+    with pytest.raises(DriverError, match=r"did not answer in time .*: does it speak TLS there\? redis:// is without"):
+        app_on({"url": f"rediss{host}/0", "socket_timeout": 0.1}).connection().size()
+
+
+def test_where_a_connection_is_can_be_told_without_asking_the_server() -> None:
+    queue = app_on({"url": "redis://ann:secret@127.0.0.1:1/3"}).connection()
+
+    assert "redis (redis://127.0.0.1:1/3)" == place_of(queue)
 
 
 def test_a_server_that_is_too_old_is_refused(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -348,6 +348,12 @@ def test_a_kind_of_database_that_is_not_supported_is_refused_with_those_that_are
         Database("oracle://localhost/queue")
 
 
+def test_postgres_is_another_word_for_postgresql() -> None:
+    pytest.importorskip("psycopg")
+
+    assert "postgresql database 'shop' at db:5433" == Database("postgres://ann:secret@db:5433/shop").place
+
+
 def test_an_unknown_durability_is_refused() -> None:
     with pytest.raises(ConfigError, match="'sometimes': choose one of OFF, NORMAL, FULL, EXTRA"):
         Database("sqlite:///queue.sqlite3", synchronous="sometimes")

@@ -209,6 +209,34 @@ def test_interactions_of_a_coroutine_say_what_to_write() -> None:
         _inside(qtest.interactions(Fetches().handle()))
 
 
+def test_the_arguments_of_assert_pushed_on_in_the_wrong_order_are_told() -> None:
+    with qtest.fake() as queue, pytest.raises(ExpectationError, match=r"write assert_pushed_on\('mail', job\)"):
+        queue.assert_pushed_on(Welcome, "mail")
+
+
+@pytest.mark.parametrize(
+    ("context", "write"),
+    [
+        (qtest.fake(), r"with qtest\.fake\(\) as queue:"),
+        (qtest.interactions(Welcome(1)), r"with qtest\.inter.* as it:"),
+    ],
+)
+def test_a_context_that_was_not_entered_says_what_to_write(context: Any, write: str) -> None:  # noqa: ANN401
+    with pytest.raises(AttributeError, match=f"there is no assert_pushed before the block is entered: write `{write}`"):
+        context.assert_pushed(Welcome)
+
+
+def test_a_fake_may_stand_over_a_function() -> None:
+    @qtest.fake()
+    def buys() -> None:
+        Welcome(1).dispatch()
+        with pytest.raises(QcoreError, match="a fake queue is active already"):
+            _inside(qtest.fake())
+
+    buys()
+    buys()
+
+
 def test_a_callback_that_gives_a_coroutine_is_refused(queue_fake: QueueFake) -> None:
     async def check(*_: object) -> bool:
         return False

@@ -81,6 +81,23 @@ def test_what_is_no_number_of_seconds_is_refused(nothing: float) -> None:
         FrozenClock().travel_to(nothing)
 
 
+def test_seconds_that_are_no_number_are_refused_with_what_they_may_be() -> None:
+    with pytest.raises(TypeError, match="moves by a number of seconds or a timedelta, got '60'"):
+        FrozenClock().advance("60")  # type: ignore[arg-type]
+
+
+def test_a_long_way_back_is_told_in_days() -> None:
+    with pytest.raises(ValueError, match=r"moves forward only, 2020-01-01T00:00Z is 3653\.0 days ago: start"):
+        FrozenClock(NEW_YEAR).travel_to("2020-01-01T00:00Z")
+
+
+def test_a_text_without_a_time_zone_is_told_with_one() -> None:
+    with pytest.raises(
+        ValueError, match="'2031-01-01' has no time zone: write 2031-01-01T00:00Z for UTC, or an offset"
+    ):
+        FrozenClock().travel_to("2031-01-01")
+
+
 def test_an_instant_without_a_time_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="has no time zone"):
         FrozenClock().travel_to(datetime(2040, 1, 1))  # noqa: DTZ001 - this is the mistake

@@ -266,3 +266,14 @@ def test_sleeping_outside_of_jobs_is_real(queue_fake: QueueFake) -> None:
     before = queue_fake.clock.now()
     time.sleep(0.001)
     assert queue_fake.clock.now() == before
+
+
+def test_a_run_until_that_comes_to_rest_lists_the_jobs(queue_fake: QueueFake) -> None:
+    Welcome(7).dispatch()
+
+    with pytest.raises(AssertionError) as raised:
+        queue_fake.run_until(lambda: False)
+
+    lines = str(raised.value).splitlines()
+    assert "1 job ran and 0 s went by; nothing is left to run, and it does not hold" in lines[0]
+    assert "#1 Welcome(user_id=7)" in lines[2]
