@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from qcore.async_loop import GRACE, _keep_forever
 from qcore.clock import SystemClock
 from qcore.errors import TimeLimitReached
+from qtest.thread_sleep import Visit
 from qtest.virtual_limit import alarm_on
 from qtest.virtual_loop import Outside
 from qtest.virtual_sleep import clock_of_job
@@ -152,14 +153,23 @@ class BorrowedLoop:
         return handle
 
     def _run_in_thread(self, pool: Executor | None, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = type(self.loop).run_in_executor(self.loop, pool, func, *args)
-        return future if clock_of_job() is None else self._outside.awaits(future)
+        start = partial(type(self.loop).run_in_executor, self.loop, pool)
+        future: asyncio.Future[Any]
+        if clock_of_job() is None:
+            future = start(func, *args)
+            return future
+        visit = Visit(self.loop, self._clock)
+        future = start(visit.around(func, pool), *args)
+        return self._outside.awaits(future, visit)
 
     def _select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Give what is ready; if that is nothing and a job waits for a timer, let the clock move on to it."""
         selector = self.loop._selector  # noqa: SLF001
         select: _Select = partial(type(selector).select, selector)
         timer = self._next_timer() if self._at_work else None
+        asleep = self._outside.wakes_in(self._clock) if self._at_work else None
+        if asleep is not None and (timer is None or asleep < timer[0] - self._clock.monotonic()):
+            return self._let_threads_wake(select, asleep, timeout)
         if timer is None:
             return select(timeout)
         ready = select(0)
@@ -169,6 +179,20 @@ class BorrowedLoop:
             return select(patience)  # and then the loop asks again
         self._fire(timer)
         return []
+
+    def _let_threads_wake(
+        self, select: _Select, asleep: float, timeout: float | None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        """Give what is ready; if that is nothing, let the clock move on to where a thread of a job wakes."""
+        ready = select(0)
+        if ready or (timeout is not None and timeout <= 0):
+            return ready
+        patience = self._outside.patience(self.loop, asleep, at_limit=False)
+        ready = select(patience if timeout is None else min(patience, timeout)) if patience else []
+        if not ready:
+            self._clock.pass_by(asleep)
+            self._outside.wakes_in(self._clock)
+        return ready
 
     def _next_timer(self) -> _Timer | None:
         while self._timers and self._timers[0][3].cancelled():

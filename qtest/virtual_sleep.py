@@ -16,6 +16,7 @@ from qcore import current
 from qcore.delivery import current_delivery
 from qcore.errors import NotRunningError
 from qtest.clock import FrozenClock
+from qtest.thread_sleep import visit_here
 from qtest.virtual_limit import clock_at_work
 
 if TYPE_CHECKING:
@@ -175,7 +176,11 @@ def virtual_sleep(seconds: float) -> None:
     if seconds < 0:
         message = "sleep length must be non-negative"
         raise ValueError(message)
-    clock.sleep(seconds)
+    visit = visit_here()
+    if visit is not None and visit.is_on(clock):
+        visit.sleep(seconds)
+    else:
+        clock.sleep(seconds)
 
 
 def virtual_event_loop() -> asyncio.AbstractEventLoop:

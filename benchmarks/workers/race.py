@@ -1,7 +1,8 @@
 """qcore beside other queues for Python, each by its own best documented setting for one process, on one redis-server.
 
-What is compared is how many jobs one worker process runs in a second, warm, while more jobs wait; and how many are
-pushed in a second, one by one. Every program takes part in every round, and its best round counts.
+What is compared is how many jobs one worker process runs in a second, warm, while more jobs wait; how much processor
+time it takes for one, which says more on a busy machine; and how many are pushed in a second, one by one.
+Every program takes part in every round, and its best round counts.
 """
 
 from __future__ import annotations
@@ -60,6 +61,13 @@ def measure(effort: Effort) -> Iterator[Measure]:
     for peer in PEERS:
         name = f"{peer} {peers_env.versions(peer)[peer]}"
         yield Measure(
+            name=f"processor time of a worker, beside {name}",
+            ours=1e6 * racers["qcore"].busy,
+            bare=1e6 * racers[peer].busy,
+            unit="us/job",
+            beside=name,
+        )
+        yield Measure(
             name=f"push, beside {name}",
             ours=1 / racers["qcore"].push,
             bare=1 / racers[peer].push,
@@ -79,6 +87,8 @@ class _Racer:
         """Jobs before those that are measured, and as many behind them."""
         self.push = float("inf")
         """The fewest seconds that a push took."""
+        self.busy = float("inf")
+        """The fewest seconds of processor time that the worker took for a job, with all its threads."""
 
     def take(self) -> float:
         """Give the seconds in which a worker ran the jobs."""
@@ -122,4 +132,6 @@ class _Racer:
         finally:
             os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
-        return float(file.read_text())
+        taken, busy = map(float, file.read_text().split())
+        self.busy = min(self.busy, busy / self._jobs)
+        return taken

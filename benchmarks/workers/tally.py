@@ -22,19 +22,19 @@ LAST = "BENCHMARK_LAST"
 
 _numbers = itertools.count(1)  # also when jobs run in threads: next() is one step
 _first, _last = int(os.environ.get(FIRST, "0")), int(os.environ.get(LAST, "0"))
-_begin = [0.0]
+_begin = [0.0, 0.0]
 
 
 def count() -> None:
-    """Count one job; the last one writes how many seconds it has taken since the first."""
+    """Count one job; the last one writes how many seconds have passed since the first, and how many the process ran."""
     number = next(_numbers)
     if number == _first:
-        _begin[0] = time.perf_counter()
+        _begin[:] = time.perf_counter(), time.process_time()
     elif number == _last:
-        taken = time.perf_counter() - _begin[0]
+        taken = time.perf_counter() - _begin[0], time.process_time() - _begin[1]
         file = Path(os.environ[FILE])
         part = file.with_suffix(".part")
-        part.write_text(str(taken))
+        part.write_text(f"{taken[0]} {taken[1]}")
         part.rename(file)  # whoever waits for it finds it whole
 
 

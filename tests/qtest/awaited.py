@@ -18,6 +18,10 @@ done: list[object] = []
 acts: dict[str, Callable[[], Awaitable[Any]]] = {}
 
 
+async def sleep_aside(seconds: float) -> None:
+    await asyncio.to_thread(time.sleep, seconds)
+
+
 class Act(Job, timeout=60):
     """Does what the test says."""
 

@@ -12,7 +12,17 @@ import pytest
 import qtest
 from qcore import Done, Job, QcoreError, Released, job
 from qcore.errors import TimeoutExceededError
-from tests.qtest.awaited import OUT_OF_TIME, Act, IsInTime, IsStubborn, SleepsOfAnyio, WaitsForNothing, acts, done
+from tests.qtest.awaited import (
+    OUT_OF_TIME,
+    Act,
+    IsInTime,
+    IsStubborn,
+    SleepsOfAnyio,
+    WaitsForNothing,
+    acts,
+    done,
+    sleep_aside,
+)
 from tests.qtest.signup import Broken, Flaky, Welcome, ran
 
 if TYPE_CHECKING:
@@ -219,6 +229,19 @@ async def test_a_thread_of_a_job_is_waited_for(queue_fake: QueueFake) -> None:
     timer.join()
 
     assert (0, [True]) == (drained.passed, done)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("seconds", "passed", "failed"), [(40, 40, 0), (1000, 60, 1)])
+async def test_threads_of_a_job_sleep_side_by_side_and_not_beyond_its_limit(
+    seconds: float, passed: float, failed: int, queue_fake: QueueFake
+) -> None:
+    acts["now"] = lambda: asyncio.gather(sleep_aside(30), sleep_aside(seconds))
+    Act().with_options(tries=1).dispatch()
+
+    drained = await queue_fake.arun_due(raises=False)
+
+    assert (passed, failed) == (drained.passed, drained.failed)
 
 
 @pytest.mark.asyncio

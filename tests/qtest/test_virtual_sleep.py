@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from qcore import App, Config, Job
-from qcore.outcome import Done
+from qcore.outcome import Done, Failed
 from qtest import virtual_sleep
 from qtest.clock import FrozenClock
 from qtest.virtual_limit import VirtualLimit
@@ -47,6 +47,10 @@ class Act(Job, timeout=600):
 class ActAsync(Job, timeout=600):
     async def handle(self) -> None:
         await acts["now"]()
+
+
+class Limited(ActAsync, timeout=60, tries=1):
+    pass
 
 
 @pytest.fixture
@@ -327,6 +331,40 @@ def test_a_thread_of_an_async_job_is_waited_for(run: Run, clock: FrozenClock) ->
 def test_a_sleep_that_an_async_job_moves_to_a_thread_is_virtual(run: Run, clock: FrozenClock) -> None:
     assert Done() == run(lambda: asyncio.to_thread(time.sleep, 300), ActAsync())
     assert 300 == clock.now()
+
+
+def test_threads_of_an_async_job_sleep_side_by_side(run: Run, clock: FrozenClock) -> None:
+    def twice() -> None:
+        time.sleep(5)
+        time.sleep(5)
+        seen.append(clock.monotonic())
+
+    async def act() -> None:
+        await asyncio.gather(asyncio.to_thread(time.sleep, 20), asyncio.to_thread(twice))
+        seen.append(clock.monotonic())
+
+    assert Done() == run(act, ActAsync())
+    assert ([10, 20], 20) == (seen, clock.now())
+
+
+def test_a_sleep_in_a_thread_does_not_go_beyond_the_limit_of_an_async_job(run: Run, clock: FrozenClock) -> None:
+    async def act() -> None:
+        await asyncio.to_thread(time.sleep, 1000)
+
+    outcome = run(act, Limited())
+    assert isinstance(outcome, Failed)
+    assert 60 == clock.now()
+
+
+def test_a_thread_that_nobody_waits_for_does_not_keep_the_job(run: Run, clock: FrozenClock) -> None:
+    async def act() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(time.sleep, 1000), 5)
+        seen.append(asyncio.create_task(asyncio.to_thread(time.sleep, 1000)))
+        await asyncio.sleep(1)  # noqa: TID251
+
+    assert Done() == run(act, ActAsync())
+    assert 6 == clock.now()
 
 
 def test_a_socket_of_an_async_job_is_waited_for(run: Run, clock: FrozenClock) -> None:
