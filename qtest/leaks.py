@@ -14,13 +14,25 @@ def unseen_failures(queue: QueueFake) -> str:
     """Complain about jobs that failed and that the test never looked at; empty when there are none."""
     unseen = [each for each in queue.recorder.dispatches if each.went_wrong and not each.is_seen]
     if not unseen:
-        return ""
+        return _failed_elsewhere(queue)
     head = "a job failed" if len(unseen) == 1 else f"{len(unseen)} jobs failed"
     names = [queue.reporter.writer.wanted(type(each.job)) if each.job is not None else each.name for each in unseen]
     lines = [f"{head}, and the test never looked at it", *queue.reporter.table(unseen, "left unlooked at")]
     lines += queue.reporter.last_events()
     lines.append(f"  say queue.assert_failed({names[0]}), queue.failed(), raises=False, or let a run raise it")
     return queue.reporter.writer.folded(lines)
+
+
+def _failed_elsewhere(queue: QueueFake) -> str:
+    """Complain about jobs that failed in another process whose exit code the test never looked at."""
+    taken = [each for each in queue.recorder.dispatches if each.is_elsewhere and not each.is_seen]
+    failed = {each.id for each in queue.app.failed.list()} if taken else set[str]()
+    unseen = [each for each in taken if each.id in failed]
+    if not unseen:
+        return ""
+    head = "a job failed in another process, and the test never looked at its exit code"
+    table = queue.reporter.table(unseen, "left unlooked at")
+    return queue.reporter.writer.folded([head, *table, "  say what queue_cli(...).exit_code is to be"])
 
 
 def all_unseen(queue: QueueFake) -> str:

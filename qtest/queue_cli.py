@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from qcore.clock import SystemClock, milliseconds
 from qcore.errors import QcoreError
 from qtest import process_app
-from qtest.work_once import Worked
+from qtest.work_once import LookedAt, Worked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,10 +65,11 @@ class QueueCli:
         started, ahead = clock.monotonic(), queue.clock.now() - clock.now()
         environment = _environment(*self._told(ahead, imports)) | dict(env or {})
         try:
-            return _ended([sys.executable, "-P", "-m", "qcore", *arguments], environment, timeout)
+            worked = _ended([sys.executable, "-P", "-m", "qcore", *arguments], environment, timeout)
         finally:
             queue.clock.advance(milliseconds(clock.monotonic() - started) / 1000)
             queue.recorder.look_elsewhere()
+        return LookedAt.after(worked, [each for each in queue.recorder.dispatches if each.is_elsewhere])
 
     def _told(self, ahead: float, imports: Sequence[str]) -> tuple[Path, Path]:
         """Write what the process is to know, and the configuration that it finds instead of the developer's."""

@@ -34,22 +34,22 @@ class Worked(NamedTuple):
     """What it wrote to stderr."""
 
 
-class WorkedHere(Worked):
-    """The same of a command in this process, where failed jobs are known: its exit code tells of them."""
+class LookedAt(Worked):
+    """The same of a command on the queue of a test: its exit code tells of failed jobs."""
 
-    _failed: list[Pushed]
+    _told: list[Pushed]
 
     @classmethod
-    def after(cls, worked: Worked, failed: list[Pushed]) -> WorkedHere:
-        """Take what failed meanwhile."""
+    def after(cls, worked: Worked, told: list[Pushed]) -> LookedAt:
+        """Take the jobs that it tells of."""
         made = cls(*worked)
-        made._failed = failed
+        made._told = told
         return made
 
     def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - whatever it is
         """Give a part; who asks for the exit code looks at whether a job failed."""
         if name == "exit_code":
-            for each in self._failed:
+            for each in self._told:
                 each.is_seen = True
         return super().__getattribute__(name)
 
@@ -90,7 +90,7 @@ def worked_once(queue: QueueFake, arguments: tuple[str, ...]) -> Worked:
         finally:
             sys.path[:] = path
     failed = [each for each in queue.recorder.failures() if id(each) not in before]
-    return WorkedHere.after(Worked(code, out.getvalue(), err.getvalue()), failed)
+    return LookedAt.after(Worked(code, out.getvalue(), err.getvalue()), failed)
 
 
 class _FakeProject(Project):

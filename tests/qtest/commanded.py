@@ -25,6 +25,10 @@ class Boom(Job, tries=2, backoff=60):
         raise ValueError(message)
 
 
+class BoomOnce(Boom, tries=1):
+    """Fails for good at once."""
+
+
 @job
 def first() -> None:
     Note("pushed by a job").dispatch(queue="next")

@@ -15,8 +15,9 @@ import pytest
 import qtest
 from qcore import Config, QcoreError, chain
 from qtest import ExpectationError, process_app
+from qtest.leaks import unseen_failures
 from qtest.queue_cli import CommandHungError, QueueCli, why_not
-from tests.qtest.commanded import Boom, Note, first, hang, notes, tell_environment
+from tests.qtest.commanded import Boom, BoomOnce, Note, first, hang, notes, tell_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,26 +54,35 @@ def test_the_exit_code_says_that_a_job_failed(queue_cli: QueueCli, queue_fake: Q
     "look",
     [
         lambda queue: queue.assert_not_failed(),
-        lambda queue: queue.assert_not_failed(Boom),
-        lambda queue: queue.assert_failed(Boom),
-        lambda queue: queue.assert_attempts(Boom, 0),
+        lambda queue: queue.assert_not_failed(BoomOnce),
+        lambda queue: queue.assert_failed(BoomOnce),
+        lambda queue: queue.assert_attempts(BoomOnce, 0),
         lambda queue: queue.failed(),
     ],
 )
 def test_how_a_job_of_another_process_ended_is_not_said(
     queue_cli: QueueCli, queue_fake: QueueFake, look: Callable[[QueueFake], object]
 ) -> None:
-    Boom().dispatch()
-    queue_cli("work", "--once", "--tries", "1", imports=JOBS)
+    BoomOnce().dispatch()
+    assert queue_cli("work", "--once", imports=JOBS).exit_code == 1
     Note("here").dispatch()
     queue_fake.run_due()
 
-    with pytest.raises(ExpectationError, match="#1 Boom was taken by another process"):
+    with pytest.raises(ExpectationError, match="#1 BoomOnce was taken by another process"):
         look(queue_fake)
-    queue_fake.assert_pushed(Boom)
+    queue_fake.assert_pushed(BoomOnce)
     queue_fake.assert_processed(Note)
     with pytest.raises(AssertionError, match="taken by another process"):
         queue_fake.assert_count(0)
+
+
+def test_a_failure_in_another_process_is_looked_at_by_its_exit_code(queue_cli: QueueCli, queue_fake: QueueFake) -> None:
+    BoomOnce().dispatch()
+    worked = queue_cli("work", "--once", imports=JOBS)
+
+    assert "a job failed in another process" in unseen_failures(queue_fake)
+    assert worked.exit_code == 1
+    assert "" == unseen_failures(queue_fake)
 
 
 def test_how_a_job_ended_is_known_when_it_ends_here(queue_cli: QueueCli, queue_fake: QueueFake) -> None:
