@@ -86,7 +86,8 @@ class QueueCli:
 
 def why_not(queue: QueueFake) -> str:
     """Say why no other process can see the queue of a fake; empty when one can."""
-    if not queue.app.connection().driver.shared:
+    connection = queue.app.connection()
+    if not connection.driver.shared or "client" in queue.app.config.connections[connection.name]:  # as of fakeredis
         return "the queue of this test lives in this process, and queue_cli starts another one"
     try:
         process_app.describe(queue.app.config, app="", root=queue.folder, ahead=0, imports=())

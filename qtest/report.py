@@ -118,6 +118,9 @@ class Reporter:
             return [f"  nothing was {said}"]
         count = len(rows_of)
         head = f"  1 job was {said}" if count == 1 else f"  {count} jobs were {said}"
+        if pushes is None and (gone := sum(each.fate is Fate.PUSHED for each in rows_of)) < count:
+            parts = f"jobs were dispatched, {gone or 'none'} of them {said}"
+            head = f"  1 job was dispatched, and not {said}" if count == 1 else f"  {count} {parts}"
         shown = rows_of if self.writer.is_verbose else rows_of[:_MOST]
         lines = self._rows(shown)
         if len(shown) < count:

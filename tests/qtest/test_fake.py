@@ -77,6 +77,15 @@ def test_all_but_named_jobs_are_held(real: App) -> None:
     assert (real.connection().size(), real.connection().size("mail")) == (2, 1)
 
 
+def test_of_the_named_jobs_those_are_held_that_are_not_let_through(real: App) -> None:
+    with qtest.fake(real, fake=[SendMail], passthrough=[Reminder]) as queue:
+        sign_up(1)
+        Reminder(1).dispatch()
+
+        queue.assert_pushed_exactly(SendMail(1))
+    assert (real.connection().size(), real.connection().size("mail")) == (1, 1)
+
+
 def test_what_is_let_through_is_not_known_of_and_asking_is_refused(real: App) -> None:
     with qtest.fake(real, passthrough=[Welcome]) as queue:
         with pytest.raises(ExpectationError, match="Welcome is not held by this fake"):

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import qtest
 from qcore import Config, QcoreError, chain
 from qtest import ExpectationError, process_app
 from qtest.leaks import unseen_failures
-from qtest.queue_cli import CommandHungError, QueueCli
+from qtest.queue_cli import CommandHungError, QueueCli, why_not
 from tests.qtest.commanded import Boom, BoomOnce, Note, first, hang, notes, tell_environment
 
 if TYPE_CHECKING:
@@ -326,3 +327,8 @@ def test_tables_and_paths_of_a_configuration_reach_the_process() -> None:
     told = json.loads(process_app.describe(config, app="", root=config.root, ahead=0, imports=()))
 
     assert ({"tries": 2}, "a") == (told["config"]["worker"], told["config"]["connections"]["x"]["url"])
+
+
+def test_a_fake_server_is_known_to_live_in_the_process_of_the_test() -> None:
+    with qtest.fake(driver="fakeredis") as queue:
+        assert "the queue of this test lives in this process, and queue_cli starts another one" == why_not(queue)
