@@ -20,6 +20,7 @@ from qtest.contract_inspection import InspectionContract
 from qtest.contract_locks import LocksContract
 from qtest.contract_moves import MovesContract
 from qtest.contract_names import NamesContract
+from qtest.contract_pipelined import PipelinedContract
 from qtest.contract_time import TimeContract
 from qtest.contract_waiting import WaitingContract
 
@@ -35,5 +36,6 @@ class DriverContract(
     TimeContract,
     WaitingContract,
     InspectionContract,
+    PipelinedContract,
 ):
     """Tests of every promise a driver makes. See ``ContractBase`` for what a subclass says."""

@@ -18,7 +18,8 @@ class MariaServer(Server):
     def __init__(self, **settings: str) -> None:
         """``settings`` are those of my.cnf; a ``-`` is written ``_``."""
         super().__init__()
-        self._settings = {"innodb-flush-log-at-trx-commit": "2", "max-connections": "200"}
+        # A payload may be larger than the 16 MB that a server takes by itself.
+        self._settings = {"innodb-flush-log-at-trx-commit": "2", "max-connections": "200", "max-allowed-packet": "64M"}
         self._settings |= {name.replace("_", "-"): value for name, value in settings.items()}
         self._numbers = itertools.count(1)
 
