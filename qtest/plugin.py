@@ -75,13 +75,16 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test once on each driver that was asked for; refuse a marker that means nothing, whoever bears it."""
-    _marked(metafunc.definition)
-    if "queue_fake" in metafunc.fixturenames:
-        drivers = _drivers_of(metafunc.definition, metafunc.config)
-        if drivers:
-            # Only these tests get one more fixture: what every test has, every test pays for.
-            metafunc.fixturenames.append("_queue_driver")
-            metafunc.parametrize("_queue_driver", drivers, indirect=True)
+    try:
+        _marked(metafunc.definition)
+        drivers = _drivers_of(metafunc.definition, metafunc.config) if "queue_fake" in metafunc.fixturenames else []
+    except pytest.UsageError as error:
+        # Shown without the frames of pytest, which say nothing about the marker.
+        raise pytest.Collector.CollectError(str(error)) from None
+    if drivers:
+        # Only these tests get one more fixture: what every test has, every test pays for.
+        metafunc.fixturenames.append("_queue_driver")
+        metafunc.parametrize("_queue_driver", drivers, indirect=True)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -241,8 +244,11 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
     for mark in node.iter_markers("queue"):
         unknown = sorted(set(mark.kwargs) - set(_MARKER))
         if mark.args or unknown:
+            from qtest.expecting import did_you_mean
+
             there_are = "; ".join(f"{name}= ({what})" for name, what in _MARKER.items())
-            wrong = f"{', '.join(unknown)} is nothing that it takes" if unknown else "it takes keywords only"
+            names = ", ".join(f"{name}{did_you_mean(name, _MARKER)}" for name in unknown)
+            wrong = f"{names} is nothing that it takes" if unknown else "it takes keywords only"
             raise pytest.UsageError(f"{node.nodeid}: @pytest.mark.queue: {wrong}; there are {there_are}")
         said = {**mark.kwargs, **said}
     if said.get("drivers") in ([], ()):

@@ -197,7 +197,7 @@ def test_the_marker_sets_up_the_fake(outer: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("marker", "says"),
     [
-        ("clok='x'", "clok is nothing that it takes; there are drivers="),
+        ("clok='x'", "clok (did you mean clock?) is nothing that it takes; there are drivers="),
         ("'memory'", "it takes keywords only"),
         ("clock='2030-01-01'", "time zone"),
         ("clock='soon'", "is no time"),
@@ -222,7 +222,7 @@ def test_a_marker_that_says_something_else_is_refused(marker: str, says: str, ou
 @pytest.mark.parametrize(
     ("marker", "says"),
     [
-        ("clok='x'", "clok is nothing that it takes"),
+        ("clok='x'", "clok (did you mean clock?) is nothing that it takes"),
         ("'memory'", "it takes keywords only"),
         ("leftovers='maybe'", "leftovers is one of fail"),
     ],
