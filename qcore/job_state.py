@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from qcore.codec import fields_of, rebuild
 from qcore.errors import PayloadError
+from qcore.wrong_dispatch import OfInstances
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -142,4 +143,4 @@ def _caches(attribute: object) -> bool:
     return hasattr(kind, "__get__") and not hasattr(kind, "__set__") and not issubclass(kind, _METHODS)
 
 
-_METHODS = (FunctionType, staticmethod, classmethod)
+_METHODS = (FunctionType, staticmethod, classmethod, OfInstances)

@@ -22,11 +22,11 @@ AT_DISPATCH = ("delay", "queue", "connection", "middleware", "after_commit", "wi
 
 def of_instances(method: F) -> F:
     """Make a method of jobs say what to write when it is called on the class."""
-    made: Any = _OfInstances(method)
+    made: Any = OfInstances(method)
     return made  # type: ignore[no-any-return]
 
 
-class _OfInstances:
+class OfInstances:
     """A method, and what stands in for it on the class."""
 
     def __init__(self, method: Callable[..., Any]) -> None:

@@ -136,8 +136,10 @@ class Mysql:
 
     def create_all(self, connection: Connection) -> None:
         """Make the tables that are missing, one after another: DDL ends every transaction here."""
+        connection.say("SELECT GET_LOCK('qcore_tables', 60)")  # of several at once, one stamps the version
         for statement in self.creation():
             self._create(connection, statement)
+        connection.say("SELECT RELEASE_LOCK('qcore_tables')")
 
     def _create(self, connection: Connection, statement: str) -> None:
         import pymysql

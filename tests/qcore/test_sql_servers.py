@@ -17,6 +17,8 @@ from qcore.sql import Database
 from qtest.servers.ports import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from qtest.servers import MariaServer, PostgresServer
 
 ROOT = Path(__file__).parents[2]
@@ -146,6 +148,15 @@ print([name for name in ("sqlalchemy", "psycopg", "pymysql") if name in sys.modu
     assert found.stdout == "[]\n"
 
 
+@pytest.fixture
+def _small_packets(maria_server: MariaServer) -> Iterator[None]:
+    [(usual,)] = maria_server.say("SELECT @@global.max_allowed_packet")
+    maria_server.say(f"SET GLOBAL max_allowed_packet = {16 << 20}")
+    yield
+    maria_server.say(f"SET GLOBAL max_allowed_packet = {usual}")
+
+
+@pytest.mark.usefixtures("_small_packets")
 def test_a_payload_that_the_server_does_not_take_is_told(maria_server: MariaServer) -> None:
     database = Database(maria_server.fresh())
     database.create_all()

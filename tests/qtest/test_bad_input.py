@@ -257,7 +257,10 @@ def test_a_driver_that_is_not_there_names_those_that_are(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("marker", "says"),
     [
-        ("driver='sqlite'", "*driver (did you mean drivers?) is nothing that it takes; there are drivers= (a list of drivers*"),
+        (
+            "driver='sqlite'",
+            "*driver (did you mean drivers?) is nothing that it takes; there are drivers=*",
+        ),
         ("fake='Ship'", "*fake= takes a list of jobs, such as fake=[[]MyJob[]], got 'Ship'*"),
         ("fake=['Shpi']", "*no job named 'Shpi'*did you mean*"),
         ("passthrough=[7]", "*expected a job class, a job, a job function*got 7*"),
