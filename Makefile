@@ -38,7 +38,7 @@ $(VERSIONS:%=test-%): test-%:
 
 test-here: $(VENV)/.dev
 	@.ci/install-missing
-	$(PYTEST) -q -n $(WORKERS) -m 'not packaging' --backends=memory,sqlite
+	$(PYTEST) -q -n $(WORKERS) -m 'not packaging' --backends=memory --ignore=tests/chaos
 
 lint: $(VENV)/.dev ## Check style and formatting
 	$(BIN)/ruff check .
