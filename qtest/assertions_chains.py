@@ -98,8 +98,21 @@ class ChainAssertions(Looking):
             return self.look(expected, as_times(times), beyond, said=said, in_chain=True)
         except AssertionError as error:
             chain = structures.text(whole or rest) if (whole or rest).items else _NO_CHAIN
-            lines = _with_chain(str(error), chain, is_whole=whole is not None, cut=self.reporter.writer.cut)
-            raise AssertionError(lines) from None
+            said = _with_chain(str(error), chain, is_whole=whole is not None, cut=self.reporter.writer.cut)
+            lines = [said] if "  nearest: " in said else [said, *self._chains_there_are()]
+            raise AssertionError("\n".join(lines)) from None
+
+    def _chains_there_are(self) -> list[str]:
+        """List the chains that were dispatched: where none begins like the expected one, each is as near."""
+        structures, cut = self._structures, self.reporter.writer.cut
+        lines = []
+        for each in self.recorder.pushes:
+            if (links := structures.links_of(each.body)) and not each.is_by_itself:
+                whole = Group("chain", (structures.of_job(each.job), *links))
+                lines.append(cut(f"      #{each.number} {structures.text(whole)}", _WIDTH))
+        if not lines:
+            return []
+        return ["  1 chain was dispatched" if len(lines) == 1 else f"  {len(lines)} chains were dispatched", *lines]
 
 
 _WIDTH = 80

@@ -187,6 +187,13 @@ def chain_is_longer(queue: QueueFake) -> None:
 
 
 @scenario
+def chain_that_begins_otherwise(queue: QueueFake) -> None:
+    chain(Welcome(1), SendMail(1)).dispatch()
+    chain(SendMail(2), Welcome(2)).dispatch()
+    queue.assert_chained([notify, Welcome])
+
+
+@scenario
 def chain_with_another_batch(queue: QueueFake) -> None:
     chain(Welcome(1), batch([SendMail(1), SendMail(2)])).dispatch()
     queue.assert_chained([Welcome, [SendMail(1), SendMail(3)]])
