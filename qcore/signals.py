@@ -121,9 +121,9 @@ class WorkerSignals:
             self._tell(QueuesPaused(for_))
             return Pause(None, None, until)
         connection, queue = self._connection(connection), checked_name(queue, "queue")
-        # Listed first: a name too many does no harm, a pause that nobody can find does.
-        self._list(connection, queue)
-        self.store().put(pause_key(connection, queue), _written(until), ttl=for_)
+        self._list(
+            connection, queue, then=lambda: self.store().put(pause_key(connection, queue), _written(until), ttl=for_)
+        )
         self._tell(QueuePaused(connection, queue, for_))
         return Pause(connection, queue, until)
 
@@ -193,14 +193,19 @@ class WorkerSignals:
     def _listed(self) -> list[tuple[str, str]]:
         return [(connection, queue) for connection, queue in json.loads(self.store().get(_LISTED) or "[]")]
 
-    def _list(self, connection: str, queue: str) -> None:
-        """Put a queue on the list of those that may be paused, and drop those that are not any more."""
+    def _list(self, connection: str, queue: str, then: Callable[[], object]) -> None:
+        """Put a queue on the list of those that may be paused, and drop those that are not any more.
+
+        ``then`` pauses it, before anybody else can find it on the list, not paused, and drop it.
+        """
         store, owner = self.store(), os.urandom(8).hex()
         while not store.add(_LOCK, owner, ttl=_LOCKED_FOR):
             self._clock.sleep(_LOCK_PAUSE)
         try:
             kept = {each for each in self._listed() if store.get(pause_key(*each)) is not None}
+            # Listed first: a name too many does no harm, a pause that nobody can find does.
             store.put(_LISTED, json.dumps(sorted(kept | {(connection, queue)})))
+            then()
         finally:
             store.forget(_LOCK, value=owner)
 

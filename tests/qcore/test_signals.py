@@ -176,6 +176,24 @@ def test_many_who_pause_at_once_are_all_listed(tmp_path: Path, default: str) -> 
     app.close()
 
 
+def test_nobody_drops_a_queue_from_the_list_that_is_just_being_paused(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who lists another queue meanwhile would find it listed, and not paused."""
+    store = app.connections.store
+    locked: dict[str, bool] = {}
+    put = store.put
+
+    def noting(key: str, value: str, *, ttl: float | None = None) -> None:
+        locked[key] = store.get("signals:paused:lock") is not None
+        put(key, value, ttl=ttl)
+
+    monkeypatch.setattr(store, "put", noting)
+    app.signals.pause("mail")
+
+    assert {"signals:paused": True, f"signals:pause:{app.config.default},mail": True} == locked
+
+
 def test_a_list_that_somebody_was_writing_when_he_died_is_free_after_a_while(app: App, clock: FrozenClock) -> None:
     app.connections.store.add("signals:paused:lock", "gone", ttl=5)
     start = clock.now()
