@@ -52,7 +52,7 @@ for index = 3, #ARGV do
       if not oldest or its < oldest then oldest = its end
     end
   end
-  row[2], row[5] = ready, oldest and whole(oldest) or ''
+  row[2], row[5] = ready, oldest and whole(math.max(ms - oldest, 0)) or ''
   if row[2] + row[3] + row[4] > 0 then
     counts[#counts + 1] = row
   else

@@ -364,6 +364,19 @@ def test_what_others_put_into_a_list_comes_as_it_is(driver: RedisDriver, home: R
     assert driver.counts() == []
 
 
+def test_how_long_jobs_wait_is_told_by_the_time_of_the_server(home: RedisHome) -> None:
+    class Ahead(SystemClock):
+        now = staticmethod(lambda: SystemClock.now() + 3600)
+
+    ahead = RedisDriver(home, Ahead())
+    ahead.push("default", payload())
+    ahead.push("later", payload("later"), delay=0.001)
+    [default] = [each for each in ahead.counts() if each.queue == "default"]
+
+    assert default.waited is not None
+    assert 0 <= default.waited < 60
+
+
 def test_what_others_put_into_the_sorted_sets_stops_no_queue(driver: RedisDriver, home: RedisHome) -> None:
     """Laravel has the same names: its payloads are the members, and their scores are whole seconds."""
     home.client._raw.zadd("queues:default:delayed", {"theirs, delayed": 5})
