@@ -12,7 +12,7 @@ from qcore.sql.kinds import dialect_of
 from qcore.sql.trouble import BusyError, LostError, missing_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from qcore.clock import Clock
     from qcore.sql.connection import Connection, Row, Runs
@@ -177,6 +177,15 @@ class Database:
         self.dialect.create_all(connection)
         connection.close()
 
+    def ddl(self) -> str:
+        """Write the SQL that ``create_all`` says, on a server once it was asked what it is.
+
+        :raises DriverError: when it cannot be asked.
+        """
+        if not self.dialect.makes_itself:
+            self.dialect.connect().close()
+        return _script(self.dialect.creation())
+
     def empty(self) -> None:
         """Remove all that is in the tables: jobs, failed jobs, keys and batches."""
         from qcore.sql.sqlite_text import EMPTYING
@@ -225,4 +234,8 @@ def ddl(dialect_name: str) -> str:
     """Write the SQL that makes the tables on sqlite, postgresql, mysql or mariadb; no server or driver needed."""
     from qcore.sql.tables import creation
 
-    return "".join(f"{statement};\n" for statement in creation(dialect_name))
+    return _script(creation(dialect_name))
+
+
+def _script(statements: Iterable[str]) -> str:
+    return "".join(f"{statement};\n" for statement in statements)
