@@ -153,10 +153,11 @@ class Mysql:
                 connection.close()
                 raise self.explained(error) from error
 
-    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
+    def take(self, connection: Connection, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
         """Reserve the first due row: an UPDATE can neither skip locked rows nor return what it changed."""
         own: Any = statements
-        return home.atomically(lambda runs: _take(runs, own, queues, inputs))
+        with connection.transaction(repeatable=True):
+            return _take(connection, own, queues, inputs)
 
     def at_work(self, home: Database) -> None:
         """There is nothing to be done."""
