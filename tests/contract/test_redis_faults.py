@@ -224,6 +224,41 @@ def test_scripts_and_connections_may_be_lost_before_any_call(
     loud.close()
 
 
+@pytest.mark.parametrize("failing", [True, False], ids=["failing", "succeeding"])
+def test_who_repeats_a_delete_does_not_take_the_end_that_another_gave_the_job_for_its_own(
+    home: RedisHome, monkeypatch: pytest.MonkeyPatch, *, failing: bool
+) -> None:
+    """The call was lost on its way, and before it came again the job ended otherwise: it cannot be done and failed."""
+    scene = Scene(home)
+    scene.clock.advance(91)
+    newer = reserved(scene.driver)
+    mine, other = (newer, scene.held) if failing else (scene.held, newer)
+    ask = Link.ask
+
+    def lose_call_while_another_ends_it(link: Link, _: bytes) -> object:
+        monkeypatch.setattr(Link, "ask", ask)
+        assert scene.driver.delete(other, only_last=not failing) in {Settled.DONE, Settled.LATE}
+        link.close()
+        raise LostError("lost on its way")
+
+    monkeypatch.setattr(Link, "ask", lose_call_while_another_ends_it)
+
+    assert Settled.GONE is scene.driver.delete(mine, only_last=failing)
+
+
+def test_who_repeats_a_failure_knows_it_again_after_the_job_has_failed_before(losing: Losing, home: RedisHome) -> None:
+    """The mark that a failure leaves is of one life of the job only; and it does not stay."""
+    scene = Scene(home)
+    losing.left = 1
+    assert Settled.DONE is scene.driver.delete(scene.held, only_last=True)
+    again = pushed_and_reserved(scene.driver)
+    losing.left = 1
+    assert Settled.DONE is scene.driver.delete(again)
+
+    [mark] = home.client._raw.keys("qcore:ended:*")
+    assert 0 < home.client._raw.pttl(mark) <= 60_000
+
+
 def test_a_connection_that_is_lost_twice_is_told_in_one_line(losing: Losing, driver: RedisDriver) -> None:
     losing.left = 2
     with pytest.raises(
