@@ -216,7 +216,7 @@ class Worker:
         now = self._clock.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_EVERY
-            self._watch.look()
+            self._watch.look(told=self._in_trouble)
             self.restart, self.held = self._watch.restart, self._watch.held
             if self.restart or self.held:
                 self._may_not = True

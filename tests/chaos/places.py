@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from qcore.errors import DriverError
 from qcore.sql import Database
 from qtest.servers import MariaServer, PostgresServer, RedisCluster, RedisServer
+from qtest.servers.server import wait_for
 from tests.chaos.history import CLOCK
 
 if TYPE_CHECKING:
@@ -132,6 +133,11 @@ class OnCluster(OnRedis):
         slot = int(cluster.nodes[0].say("CLUSTER KEYSLOT {qcore}"))
         super().__init__(cluster.nodes[slot * len(cluster.nodes) // 16_384])
         self._cluster = cluster
+
+    def _restart(self, seconds: float) -> None:
+        """The others have to let it in again before it takes commands."""
+        super()._restart(seconds)
+        wait_for(lambda: "cluster_state:ok" in self.server.say("CLUSTER INFO"))
 
     def fresh(self, folder: Path) -> dict[str, Any]:
         self.running()

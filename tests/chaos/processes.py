@@ -95,10 +95,14 @@ class Process:
             self._process.wait(PATIENCE)
 
     @property
+    def said(self) -> str:
+        """What it has written to stdout and stderr."""
+        return self._errors.read_text(errors="replace")
+
+    @property
     def trouble(self) -> str:
         """What went wrong with a process that has ended; empty when nothing did."""
-        said = self._errors.read_text(errors="replace")
-        code = self._process.returncode
+        said, code = self.said, self._process.returncode
         if code in self.expected and "Traceback" not in said:
             return ""
         return f"process {self.pid} ended with {code}, and said: {said[-2000:].strip() or 'nothing'}"
