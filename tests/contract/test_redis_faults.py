@@ -99,14 +99,20 @@ LOCKED = Push("default", payload("locked"), 0, Lock("key", "locked", 10, LockRul
 class Scene:
     """A driver with its stores and one job in hand."""
 
+    held: Reservation
+
     def __init__(self, home: RedisHome) -> None:
+        self.look_through(home)
+        self.held = pushed_and_reserved(self.driver)
+        self.batches.create(new_batch(options("then", "finally")))
+        self.batches.add(BATCH, ["job", "b"], [])
+
+    def look_through(self, home: RedisHome) -> None:
+        """Ask there from now on."""
         self.clock = clock = FrozenClock()
         self.driver = RedisDriver(home, clock)
         self.store, self.failed = RedisStore(home, clock), RedisFailedStore(home)
         self.batches = RedisBatchStore(home, clock)
-        self.held = pushed_and_reserved(self.driver)
-        self.batches.create(new_batch(options("then", "finally")))
-        self.batches.add(BATCH, ["job", "b"], [])
 
     def everything(self) -> object:
         """All that there is, but for tokens and numbers of failures."""
