@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -18,6 +19,23 @@ hypothesis.settings.register_profile(
     "qcore", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("qcore")
+
+_MEMORY = "/dev/shm"
+_ROOM = 4 << 30
+"""Bytes that must be free in it: what tests and their servers write, several times over."""
+
+
+def _keep_temporary_files_in_memory() -> None:
+    """Where there is room; tests wait for a disk for much of their time. Who has set TMPDIR has chosen."""
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
+        return
+    there = os.statvfs(_MEMORY)
+    if there.f_bavail * there.f_frsize >= _ROOM and not there.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = _MEMORY
+        tempfile.tempdir = None  # may have been asked for before
+
+
+_keep_temporary_files_in_memory()
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
