@@ -86,6 +86,9 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/pip
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/pip
 	$(PIP) install --editable '.[dev,test]' $(if $(OLDER),'$(OLDER)')
+# Compiled once, whatever the environment says of bytecode: tests start hundreds of processes, of pytest too.
+	@$(BIN)/python -m compileall -q qcore qtest
+	@PYTHONDONTWRITEBYTECODE= $(PYTEST) -q --collect-only tests/test_exports.py >/dev/null
 	@touch $@ $(VENV)/.runtime
 
 $(BIN)/pip:
