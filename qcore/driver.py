@@ -231,8 +231,8 @@ class QueueCounts(NamedTuple):
     ready: int
     delayed: int
     reserved: int
-    oldest: float | None
-    """When the first ready payload became available, in seconds since 1970."""
+    waited: float | None
+    """Seconds for which the first ready payload has been available, by the clock that the driver goes by."""
 
 
 class Listed(NamedTuple):

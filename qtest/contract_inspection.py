@@ -91,9 +91,8 @@ class InspectionContract(ContractBase):
 
     @needs("inspect", "virtual_clock")
     def test_counts_tell_ready_delayed_and_reserved_apart(self, driver: Driver, clock: FrozenClock) -> None:
-        """By queue, in the order of their names; the oldest ready payload with the time it has waited since."""
+        """By queue, in the order of their names; with the time that the first ready payload has waited."""
         assert isinstance(driver, Inspectable)
-        start = clock.now()
         pushed_and_reserved(driver, "reserved")
         driver.push("default", payload("delayed"), delay=60)
         driver.push("a", payload("later"), delay=2)
@@ -101,7 +100,7 @@ class InspectionContract(ContractBase):
         clock.advance(5)
         driver.push("a", payload("now"))
 
-        assert [QueueCounts("a", 3, 0, 0, start + 1), QueueCounts("default", 0, 1, 1, None)] == driver.counts()
+        assert [QueueCounts("a", 3, 0, 0, 4), QueueCounts("default", 0, 1, 1, None)] == driver.counts()
 
     @needs("inspect", "virtual_clock")
     def test_a_lease_that_ran_out_counts_as_ready(self, driver: Driver, clock: FrozenClock) -> None:
@@ -110,7 +109,7 @@ class InspectionContract(ContractBase):
         pushed_and_reserved(driver)
         clock.advance(self.retry_after + 1)
 
-        assert [QueueCounts("default", 1, 0, 0, clock.now() - 1)] == driver.counts()
+        assert [QueueCounts("default", 1, 0, 0, 1)] == driver.counts()
         assert ["ready"] == [each.state for each in driver.listed("default")]
 
     @needs("inspect")

@@ -81,7 +81,7 @@ def look(app: App, connection: str, queues: Sequence[str], limits: Limits) -> li
     """
     chosen = app.connection(connection)
     if isinstance(chosen.driver, Inspectable):
-        return list(_counted(chosen, chosen.driver.counts(), queues, limits, app.clock.now()))
+        return list(_counted(chosen, chosen.driver.counts(), queues, limits))
     if not isinstance(chosen.driver, Sizable):
         raise chosen.unable("count its jobs")
     if limits.wait:
@@ -90,15 +90,12 @@ def look(app: App, connection: str, queues: Sequence[str], limits: Limits) -> li
     return [_judged(chosen.name, name, chosen.driver.size(name), None, None, limits) for name in names]
 
 
-def _counted(
-    chosen: Queue, counts: Iterable[QueueCounts], queues: Sequence[str], limits: Limits, now: float
-) -> Iterator[Seen]:
+def _counted(chosen: Queue, counts: Iterable[QueueCounts], queues: Sequence[str], limits: Limits) -> Iterator[Seen]:
     there = {each.queue: each for each in counts}
     names = dict.fromkeys([*(name for name in queues if name != ALL), *(there if ALL in queues else ())])
     for name in names:
         each = there.get(name) or QueueCounts(name, 0, 0, 0, None)
-        waited = None if each.oldest is None else max(now - each.oldest, 0)
-        yield _judged(chosen.name, name, each.ready + each.delayed + each.reserved, each, waited, limits)
+        yield _judged(chosen.name, name, each.ready + each.delayed + each.reserved, each, each.waited, limits)
 
 
 def _judged(

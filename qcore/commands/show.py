@@ -56,14 +56,14 @@ def command(
 
 
 def _show_queues(app: App, chosen: Queue, *, as_json: bool) -> None:
-    told, now = _Told(app, chosen), app.clock.now()
+    told = _Told(app, chosen)
     counts = told.with_paused(chosen.counts())
     if as_json:
-        write_json(_counts_as_json(chosen, each, now) | told.as_json(each.queue) for each in counts)
+        write_json(_counts_as_json(chosen, each) | told.as_json(each.queue) for each in counts)
         return
     told.say()
     if counts:
-        rows = [(*each[:4], _age(each, now), *told.column(each.queue)) for each in counts]
+        rows = [(*each[:4], _age(each), *told.column(each.queue)) for each in counts]
         headings = ("QUEUE", "READY", "DELAYED", "RESERVED", "OLDEST READY")
         as_table((*headings, *told.heading), rows, Layout(right=headings[1:], free=headings[:1]))
     else:
@@ -111,13 +111,21 @@ class _Told:
         return {"paused": bool(self.everything) or queue in self.queues, "maintenance": self.maintenance is not None}
 
 
-def _age(counts: QueueCounts, now: float) -> str:
-    return "-" if counts.oldest is None else span_text(max(now - counts.oldest, 0))
+def _age(counts: QueueCounts) -> str:
+    return "-" if counts.waited is None else span_text(counts.waited)
 
 
-def _counts_as_json(chosen: Queue, counts: QueueCounts, now: float) -> dict[str, object]:
-    oldest = None if counts.oldest is None else round(max(now - counts.oldest, 0), 3)
-    return {"connection": chosen.name, **counts._asdict(), "oldest": oldest}
+def _counts_as_json(chosen: Queue, counts: QueueCounts) -> dict[str, object]:
+    queue, ready, delayed, reserved, waited = counts
+    oldest = None if waited is None else round(waited, 3)
+    return {
+        "connection": chosen.name,
+        "queue": queue,
+        "ready": ready,
+        "delayed": delayed,
+        "reserved": reserved,
+        "oldest": oldest,
+    }
 
 
 def _show_jobs(app: App, chosen: Queue, queue: str, *, as_json: bool, with_bodies: bool) -> None:

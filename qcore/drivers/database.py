@@ -191,8 +191,8 @@ class DatabaseDriver:
         """Count every queue that holds something, by name."""
         rows = self.home.rows(self._timed.statements.counts, now=self._now())
         return [
-            QueueCounts(queue, ready, delayed, reserved, None if oldest is None else oldest / 1000)
-            for queue, ready, delayed, reserved, oldest in rows
+            QueueCounts(queue, ready, delayed, reserved, None if waited is None else waited / 1000)
+            for queue, ready, delayed, reserved, waited in rows
         ]
 
     def listed(self, queue: str, *, limit: int = 100) -> list[Listed]:

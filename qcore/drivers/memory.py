@@ -184,8 +184,9 @@ class MemoryDriver:
         listed = self.listed(name, limit=self.size(name))
         states = [each.state for each in listed]
         # In due order: the first ready one is the oldest.
-        oldest = next((each.available_at for each in listed if each.state == "ready"), None)
-        return QueueCounts(name, states.count("ready"), states.count("delayed"), states.count("reserved"), oldest)
+        since = next((each.available_at for each in listed if each.state == "ready"), None)
+        waited = None if since is None else self._clock.now() - since
+        return QueueCounts(name, states.count("ready"), states.count("delayed"), states.count("reserved"), waited)
 
     def listed(self, queue: str, *, limit: int = 100) -> list[Listed]:
         """Show the payloads of a queue in the order in which they become available."""

@@ -218,8 +218,8 @@ class RedisDriver:
         for first in range(0, len(places), 100):
             rows += self.home.run(look_scripts.COUNTS, *places[first : first + 100], now=stamp(self._clock))
         return sorted(
-            QueueCounts(queue_of(where), ready, delayed, reserved, int(oldest) / 1000 if oldest else None)
-            for where, ready, delayed, reserved, oldest in rows
+            QueueCounts(queue_of(where), ready, delayed, reserved, int(waited) / 1000 if waited else None)
+            for where, ready, delayed, reserved, waited in rows
         )
 
     def listed(self, queue: str, *, limit: int = 100) -> list[Listed]:

@@ -12,12 +12,13 @@ local q, count = P .. 'queues:' .. ARGV[3], 0
 for _ = 1, 200 do
   local id = call('LPOP', q)
   if not id then break end
-  count = count + call('DEL', P .. 'qcore:job:' .. id)
+  call('DEL', P .. 'qcore:job:' .. id)
+  count = count + 1
 end
 for _, name in ipairs({':delayed', ':reserved'}) do
   for _, member in ipairs(call('ZRANGE', q .. name, 0, 199)) do
-    call('ZREM', q .. name, member)
-    count = count + call('DEL', P .. 'qcore:job:' .. string.sub(member, 18))
+    call('DEL', P .. 'qcore:job:' .. string.sub(member, 18))
+    count = count + call('ZREM', q .. name, member)
   end
 end
 return count
@@ -51,7 +52,7 @@ for index = 3, #ARGV do
       if not oldest or its < oldest then oldest = its end
     end
   end
-  row[2], row[5] = ready, oldest and whole(oldest) or ''
+  row[2], row[5] = ready, oldest and whole(math.max(ms - oldest, 0)) or ''
   if row[2] + row[3] + row[4] > 0 then
     counts[#counts + 1] = row
   else
@@ -77,7 +78,8 @@ for name, part in pairs({delayed = ':delayed', reserved = ':reserved'}) do
   for at = 1, #found, 2 do
     local due = tonumber(found[at + 1])
     local state = due <= ms and 'ready' or name
-    rows[#rows + 1] = {whole(due), string.sub(found[at], 1, 16), string.sub(found[at], 18), state}
+    local number = tonumber(string.sub(found[at], 1, 16)) or 0  -- 0: of somebody else, whose payload is not looked for
+    rows[#rows + 1] = {whole(due), whole(number), string.sub(found[at], 18), state}
   end
 end
 return rows

@@ -49,7 +49,7 @@ _RESERVE = """
 local lease, rid = tonumber(ARGV[3]), ARGV[4]
 local function is_before(due, member, other_due, other)
   if due ~= other_due then return due < other_due end
-  return tonumber(string.sub(member, 1, 16)) < tonumber(string.sub(other, 1, 16))
+  return (tonumber(string.sub(member, 1, 16)) or 0) < (tonumber(string.sub(other, 1, 16)) or 0)
 end
 local function record(id, body, attempts, token, verdict, place)
   local lengths = #id .. ' ' .. #verdict .. ' ' .. #place

@@ -29,7 +29,7 @@ _OLDEST = 120000
 
 _BUSY = {"40001", "40P01", "55P03"}
 _MISSING = {"42P01", "42703"}
-_LOST = ("08", "57P01", "57P02", "57P03")
+_LOST = ("08", "57P01", "57P02", "57P03", "57P05", "25P03")
 
 # Whatever the server has as its defaults.
 _SETTINGS = (

@@ -141,8 +141,8 @@ count_batch = Statement(
     ('total', 'pending', 'failed', 'dropped', 'adding', 'cancelled_at', 'cancelled_by', 'finished_at', 'failure', 'fired', 'batch'),
 )
 counts = Statement(
-    'SELECT qcore_jobs.queue, count(CASE WHEN (qcore_jobs.available_at <= ?) THEN 1 END) AS count_1, count(CASE WHEN (qcore_jobs.available_at > ? AND qcore_jobs.reserved_at IS NULL) THEN 1 END) AS count_2, count(CASE WHEN (qcore_jobs.available_at > ? AND qcore_jobs.reserved_at IS NOT NULL) THEN 1 END) AS count_3, min(CASE WHEN (qcore_jobs.available_at <= ?) THEN qcore_jobs.available_at END) AS min_1 FROM qcore_jobs GROUP BY qcore_jobs.queue ORDER BY qcore_jobs.queue',
-    ('now', 'now', 'now', 'now'),
+    'SELECT qcore_jobs.queue, count(CASE WHEN (qcore_jobs.available_at <= ?) THEN 1 END) AS count_1, count(CASE WHEN (qcore_jobs.available_at > ? AND qcore_jobs.reserved_at IS NULL) THEN 1 END) AS count_2, count(CASE WHEN (qcore_jobs.available_at > ? AND qcore_jobs.reserved_at IS NOT NULL) THEN 1 END) AS count_3, max(CASE WHEN (qcore_jobs.available_at <= ?) THEN ? - qcore_jobs.available_at END) AS max_1 FROM qcore_jobs GROUP BY qcore_jobs.queue ORDER BY qcore_jobs.queue',
+    ('now', 'now', 'now', 'now', 'now'),
 )
 create_batch = Statement(
     'INSERT INTO qcore_batches (id, name, connection, queue, created_at, options, total, pending, failed, dropped, adding, cancelled_at, cancelled_by, finished_at, failure, fired, positions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (id) DO NOTHING',

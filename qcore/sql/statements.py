@@ -179,7 +179,7 @@ class Statements(KeyStatements, BatchStatements):
 
     @cached_property
     def counts(self) -> Statement:
-        """Inputs: now. Returns queue, ready, delayed, reserved, available_at of the first ready one, or NULL."""
+        """Inputs: now. Returns queue, ready, delayed, reserved, milliseconds for which a ready one waits, or NULL."""
         ready = jobs.c.available_at <= self._words.now()
         return self._compiled(
             select(
@@ -187,7 +187,7 @@ class Statements(KeyStatements, BatchStatements):
                 func.count(case((ready, literal_column("1")))),
                 func.count(case((~ready & jobs.c.reserved_at.is_(None), literal_column("1")))),
                 func.count(case((~ready & jobs.c.reserved_at.is_not(None), literal_column("1")))),
-                func.min(case((ready, jobs.c.available_at))),
+                func.max(case((ready, self._words.now() - jobs.c.available_at))),
             )
             .group_by(jobs.c.queue)
             .order_by(jobs.c.queue)

@@ -116,6 +116,10 @@ class ServerContract:
         assert right.release(held, delay=300) is Settled.DONE
         assert ahead.reserve(["default"]) is None
         assert 290 < (right.next_due(["default"]) or 0) - SystemClock().now() <= 301
+        right.push("ready", payload("ready"))
+        [waited] = [each.waited for each in ahead.counts() if each.queue == "ready"]
+        assert waited is not None
+        assert 0 <= waited < 60
 
     def test_keys_live_by_the_time_of_the_server(self, database: Database) -> None:
         right, ahead = DatabaseStore(database, SystemClock()), DatabaseStore(database, Ahead())

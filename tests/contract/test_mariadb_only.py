@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
+import pymysql
 import pytest
 
 from qcore.clock import SystemClock
@@ -15,6 +16,7 @@ from qcore.sql import Database
 from qcore.sql.mysql import Mysql
 from qcore.sql.mysql_statements import MysqlStatements
 from qcore.sql.pausing import Pausing
+from qcore.sql.trouble import LostError
 from qcore.stores.database import DatabaseStore
 from qtest.clock import FrozenClock
 from qtest.contract_base import payload
@@ -137,3 +139,11 @@ def test_servers_without_skip_locked_are_refused(database: Database, version: st
 
     with closing(dialect.connect()) as connection, expected:
         dialect._check_version(connection, version)
+
+
+@pytest.mark.parametrize("code", [3169, 4031])
+def test_a_connection_that_mysql_ended_is_lost_and_not_in_trouble(database: Database, code: int) -> None:
+    """MySQL tells who was idle for too long by an error of its own, where MariaDB hangs up."""
+    error = pymysql.OperationalError(code, "The client was disconnected by the server because of inactivity.")
+
+    assert isinstance(database.dialect.explained(error), LostError)

@@ -187,3 +187,21 @@ def test_without_notifications_jobs_are_found_by_looking(
         assert driver.reserve(["default"], wait=60) is not None
 
     assert ["no more connections; looking for jobs every 50 ms until it listens"] == caplog.messages
+
+
+def test_a_connection_that_was_idle_for_too_long_is_replaced(
+    url: str, database: Database, driver: DatabaseDriver
+) -> None:
+    """As a server ends it that has an idle_session_timeout."""
+    driver.push("default", payload("first"))
+    idle = database.connection()
+    ended = f"SELECT NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = {idle.raw.info.backend_pid})"
+    idle.say("SET idle_session_timeout = 1")
+    with closing(Database(url)) as other:
+        while not other.connection().raw.execute(ended).fetchone()[0]:
+            pass
+
+    driver.push("default", payload("second"))
+
+    assert 2 == driver.size("default")
+    assert not idle.usable

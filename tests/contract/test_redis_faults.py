@@ -21,6 +21,7 @@ from qcore.failed import FailedJob
 from qcore.redis.client import client_of
 from qcore.redis.home import RedisHome
 from qcore.redis.link import Link
+from qcore.redis.waiting import Waiter
 from qcore.stores.redis import RedisFailedStore, RedisStore
 from qcore.stores.redis_batches import RedisBatchStore
 from qtest.clock import FrozenClock
@@ -361,6 +362,61 @@ def test_what_others_put_into_a_list_comes_as_it_is(driver: RedisDriver, home: R
     assert [b'{"job": "\xff"}', b"gone"] == [each.payload.body for each in (first, second)]
     assert [Settled.DONE] * 2 == [driver.delete(each, only_last=True) for each in (first, second)]
     assert driver.counts() == []
+
+
+def test_how_long_jobs_wait_is_told_by_the_time_of_the_server(home: RedisHome) -> None:
+    class Ahead(SystemClock):
+        now = staticmethod(lambda: SystemClock.now() + 3600)
+
+    ahead = RedisDriver(home, Ahead())
+    ahead.push("default", payload())
+    ahead.push("later", payload("later"), delay=0.001)
+    [default] = [each for each in ahead.counts() if each.queue == "default"]
+
+    assert default.waited is not None
+    assert 0 <= default.waited < 60
+
+
+def test_what_others_put_into_the_sorted_sets_stops_no_queue(driver: RedisDriver, home: RedisHome) -> None:
+    """Laravel has the same names: its payloads are the members, and their scores are whole seconds."""
+    home.client._raw.zadd("queues:default:delayed", {"theirs, delayed": 5})
+    home.client._raw.zadd("queues:default:reserved", {"theirs, reserved": 5})
+    driver.push("default", payload("ours"))
+
+    assert 3 == driver.size("default")
+    assert ["ours"] == [each.payload.id for each in driver.listed("default")]
+    taken = [reserved(driver) for _ in range(3)]
+    assert {b"theirs, delayed", b"theirs, reserved"} == {each.payload.body for each in taken[:2]}
+    assert "ours" == taken[2].payload.id
+
+
+def test_what_others_put_there_is_cleared_and_counted(driver: RedisDriver, home: RedisHome) -> None:
+    home.client._raw.rpush("queues:default", *(f"theirs {number}" for number in range(500)))
+    home.client._raw.zadd("queues:default:delayed", {f"theirs {number}": 5 for number in range(500)})
+    driver.push("default", payload("ours"))
+
+    assert 1001 == driver.clear("default")
+    assert 0 == driver.size("default")
+
+
+def test_who_may_not_block_looks_for_jobs_and_says_so_once(
+    url: str, home: RedisHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    home.client._raw.execute_command("ACL", "SETUSER", "worker", "on", ">pw", "~*", "+@all", "-@blocking")
+    not_blocking = RedisHome(client_of({"url": url, "username": "worker", "password": "pw"}))
+    waiter, clock = Waiter(not_blocking), FrozenClock()
+    waiter._clock = clock  # type: ignore[assignment]
+    start = clock.monotonic()
+
+    for _ in range(1_000):
+        waiter.wait((b"default",), 60)
+    not_blocking.close()
+    home.client._raw.execute_command("ACL", "DELUSER", "worker")
+
+    assert 49 < clock.monotonic() - start < 50
+    assert 1 == len(caplog.messages)
+    assert "does not let this user do that" in caplog.text
+    assert "looking for jobs every 50 ms until it can be waited on" in caplog.text
 
 
 def test_a_key_of_somebody_else_is_told(driver: RedisDriver, home: RedisHome) -> None:
