@@ -35,6 +35,7 @@ _SCALARS = (*_NAMES, "imports", "keys")
 _CONNECTION_KEYS = (
     "driver", "queue", "after_commit", "retry_after", "url", "synchronous", "prefix", "block_for", "cluster",
     "username", "password", "socket_timeout", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile",
+    "ssl_check_hostname", "ssl_cert_reqs",
 )  # fmt: skip
 _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _NUMBERS = (
@@ -261,7 +262,7 @@ def _table(value: object) -> Mapping[str, Any]:
 
 def _value(key: str, text: str) -> str | int | float:
     """Read a number or flag where one is expected; what is none is refused by those who know what it is for."""
-    if key in {"after_commit", "cluster"}:
+    if key in {"after_commit", "cluster", "ssl_check_hostname"}:
         return _FLAGS.get(text.lower(), text)
     for kind in (int, float) if key in _NUMBERS else ():
         try:

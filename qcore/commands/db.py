@@ -20,21 +20,24 @@ def command() -> None:
 @pass_project
 def create(project: Project, connection: str | None) -> None:
     """Make the tables that are missing in the database of CONNECTION."""
-    chosen = project.app().connection(connection)
-    if not isinstance(chosen.driver.home, Database):
-        raise ConfigError(f"the connection {chosen.name!r} has no database: name one whose driver is 'database'")
-    chosen.driver.home.create_all()
-    say(f"The tables are there: {place_of(chosen)}")
+    _database(project, connection, "name one whose driver is 'database'").create_all()
+    say(f"The tables are there: {place_of(project.app().connection(connection))}")
 
 
 @command.command()
 @click.option(
     "--dialect",
     type=click.Choice(["sqlite", "postgresql", "mysql", "mariadb"]),
-    default="sqlite",
-    show_default=True,
-    help="The kind of database.",
+    help="The kind of database; without it that of the default connection, whose server is then asked what it is.",
 )
-def sql(dialect: str) -> None:
+@pass_project
+def sql(project: Project, dialect: str | None) -> None:
     """Print the SQL that makes the tables, for your own migrations."""
-    click.echo(ddl(dialect), nl=False)
+    click.echo(ddl(dialect) if dialect else _database(project, None, "say --dialect").ddl(), nl=False)
+
+
+def _database(project: Project, connection: str | None, instead: str) -> Database:
+    chosen = project.app().connection(connection)
+    if not isinstance(chosen.driver.home, Database):
+        raise ConfigError(f"the connection {chosen.name!r} has no database: {instead}")
+    return chosen.driver.home

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qcore.clock import milliseconds
 from qcore.driver import NONE, Effects, Listed, Payload, Push, QueueCounts, Reservation, Settled
 from qcore.sql.batch_records import count_step
-from qcore.sql.records import begun, keep_failed, push_all, push_row, push_within, take_lock, unlock_all
+from qcore.sql.records import begun, call_name, keep_failed, push_all, push_row, push_within, take_lock, unlock_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from qcore.clock import Clock
     from qcore.driver import Lock
     from qcore.sql import Database
-    from qcore.sql.connection import Asks, Runs
+    from qcore.sql.connection import Asks, Row, Runs
     from qcore.sql.database import Timed
+    from qcore.sql.statement import Statement
 
 _SOON = 0.02
 """Seconds until another look when what is due could not be had: somebody else has it in hand."""
@@ -50,13 +51,13 @@ class DatabaseDriver:
         """Store all, in order, in one transaction."""
         ready = list(pushes)
         statements, now = self._timed
-        self.home.atomically(lambda runs: push_all(runs, statements, ready, now()))
+        self.home.atomically(lambda runs: push_all(runs, statements, ready, now()), repeatable=True)
 
     def push_locked(self, push: Push) -> str | None:
         """Store a payload and take its lock; gives the owner of the lock when that refused the push."""
         statements, now = self._timed
         self.home.sweep_keys_now_and_then(self._timed, self._now())
-        return self.home.atomically(lambda runs: push_within(runs, statements, push, now()))
+        return self.home.atomically(lambda runs: push_within(runs, statements, push, now()), repeatable=True)
 
     def joined(self, transaction: object) -> DatabaseDriver:
         """Give the driver as it is inside a transaction of the caller, which has to be on this database."""
@@ -68,7 +69,7 @@ class DatabaseDriver:
         """Take a lock for a payload that is stored already, or not yet; gives the owner that holds it instead."""
         statements, now = self._timed
         self.home.sweep_keys_now_and_then(self._timed, self._now())
-        return self.home.atomically(lambda runs: take_lock(runs, statements, lock, now()))
+        return self.home.atomically(lambda runs: take_lock(runs, statements, lock, now()), repeatable=True)
 
     def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
         """Take the first due payload of the first queue that has one."""
@@ -81,11 +82,33 @@ class DatabaseDriver:
     def _take(self, queues: Sequence[str]) -> Reservation | None:
         if not queues:
             return None
-        statements, clock = self._timed
-        now = clock()
-        lease_end = milliseconds(now + self.retry_after)
-        row = self.home.take(statements, queues, now=begun(now), lease_end=lease_end)
+        statements = self._timed.statements
+        inputs = self._lease()
+
+        def take(*, again: bool) -> Row | None:
+            connection = self.home.connection()
+            lost = self._taken_by(connection, queues, inputs) if again else None
+            return lost or self.home.dialect.take(connection, statements, queues, **inputs)
+
+        row = self.home.insist(take)
         return None if row is None else _reservation(row)
+
+    def _lease(self) -> dict[str, int]:
+        now = self._timed.now()
+        return {
+            "call": call_name(self._clock.now()),
+            "now": begun(now),
+            "lease_end": milliseconds(now + self.retry_after),
+        }
+
+    def _taken_by(self, runs: Asks, queues: Sequence[str], inputs: dict[str, int]) -> Row | None:
+        """Find what a call has reserved whose answer was lost; its lease begins anew."""
+        statements = self._timed.statements
+        for queue in queues:
+            for row in runs.rows(statements.taken_by, queue=queue, call=inputs["call"], now=inputs["now"]):
+                if runs.changed(statements.extend, row=row[0], token=row[5], lease_end=inputs["lease_end"]):
+                    return row
+        return None
 
     def _wait_and_take(self, queues: Sequence[str], wait: float) -> Reservation | None:
         """Look again when the database was changed, as far as it tells, or something is due.
@@ -122,16 +145,18 @@ class DatabaseDriver:
 
     def delete(self, reservation: Reservation, *, effects: Effects = NONE, only_last: bool = False) -> Settled:
         """Remove a payload wherever it is, and apply ``effects`` in the same transaction."""
-        if effects == NONE:
-            return self._remove(self.home, reservation, only_last=only_last)
 
-        def step(runs: Runs) -> Settled:
-            settled = self._remove(runs, reservation, only_last=only_last)
-            if settled in {Settled.DONE, Settled.LATE}:
-                self._apply(runs, effects)
-            return settled
+        def remove(*, again: bool) -> Settled:
+            connection = self.home.connection()
+            if effects == NONE:
+                return _in_the_end(self._remove(connection, reservation, only_last=only_last), again=again)
+            with connection.transaction(repeatable=True):
+                settled = self._remove(connection, reservation, only_last=only_last)
+                if settled in {Settled.DONE, Settled.LATE}:
+                    self._apply(connection, effects)
+            return _in_the_end(settled, again=again)
 
-        return self.home.atomically(step)
+        return self.home.insist(remove)
 
     def _apply(self, runs: Runs, effects: Effects) -> None:
         statements, clock = self._timed
@@ -154,15 +179,19 @@ class DatabaseDriver:
 
     def release(self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = "") -> Settled:
         """Give a reserved payload back, due in ``delay`` seconds."""
-        released = self.home.changed(
-            self._timed.statements.release,
-            row=reservation.receipt,
-            token=reservation.token,
-            due=self._due_after(delay),
-            returned=int(not count),
-            note=verdict,
-        )
-        return Settled.DONE if released else self._refused(self.home, reservation)
+        statements = self._timed.statements
+        held = {"row": reservation.receipt, "token": reservation.token}
+        given = {"due": self._due_after(delay), "returned": int(not count), "note": verdict}
+
+        def give_back(*, again: bool) -> Settled:
+            connection = self.home.connection()
+            if connection.changed(statements.release, **held, **given):
+                return Settled.DONE
+            if again and connection.rows(statements.is_released, **held):
+                return Settled.DONE
+            return self._refused(connection, reservation)
+
+        return self.home.insist(give_back)
 
     def extend(self, reservation: Reservation, seconds: float) -> Settled:
         """Let the lease end ``seconds`` from now."""
@@ -234,17 +263,19 @@ class PipelinedDatabaseDriver(DatabaseDriver):
         """Remove a payload, and take the first due one."""
         if not queues or effects != NONE:
             return self.delete(reservation, effects=effects), self.reserve(queues)
-        now = self._timed.now()
         statements: Any = self._timed.statements  # those of a database that can
-        [(deleted, *row)] = self.home.rows(
-            statements.delete_and_reserve(len(queues)),
-            row=reservation.receipt,
-            token=reservation.token,
-            now=begun(now),
-            lease_end=milliseconds(now + self.retry_after),
-            **{f"queue_{index}": name for index, name in enumerate(queues)},
-        )
-        settled = Settled.DONE if deleted else self._remove(self.home, reservation, only_last=False)
+        statement: Statement = statements.delete_and_reserve(len(queues))
+        held = {"row": reservation.receipt, "token": reservation.token}
+        names = {f"queue_{index}": name for index, name in enumerate(queues)}
+        inputs = self._lease()
+
+        def both(*, again: bool) -> tuple[Row, bool]:
+            connection = self.home.connection()
+            lost = self._taken_by(connection, queues, inputs) if again else None
+            return (0, *lost) if lost else connection.rows(statement, **held, **names, **inputs)[0], again
+
+        (deleted, *row), again = self.home.insist(both)
+        settled = Settled.DONE if deleted else _in_the_end(self.delete(reservation), again=again)
         return settled, None if row[0] is None else _reservation(row)
 
 
@@ -252,6 +283,11 @@ def driver_on(home: Database, clock: Clock, *, retry_after: float = 90) -> Datab
     """Make the driver that does the most on that database."""
     kind = PipelinedDatabaseDriver if home.dialect.is_pipelined else DatabaseDriver
     return kind(home, clock, retry_after=retry_after)
+
+
+def _in_the_end(settled: Settled, *, again: bool) -> Settled:
+    """Say how a delete ended: what is gone when it is repeated, it has removed."""
+    return Settled.DONE if again and settled is Settled.GONE else settled
 
 
 def _reservation(row: Sequence[Any]) -> Reservation:

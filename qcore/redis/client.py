@@ -53,7 +53,11 @@ class Client:
             settings["socket_timeout"] = ANSWER_WITHIN
         if settings.get("socket_connect_timeout") is None:
             settings["socket_connect_timeout"] = ANSWER_WITHIN
-        return pool.connection_class(**settings, retry=_no_retry())
+        try:
+            return pool.connection_class(**settings, retry=_no_retry())
+        except TypeError as error:
+            what = str(error).rpartition("() ")[2]
+            raise ConfigError(f"{self.where}: redis-py does not take this setting there: {what}") from error
 
     def _pool(self, key: bytes) -> Any:  # noqa: ANN401 - a pool of redis-py
         if not self.is_cluster:
@@ -90,7 +94,8 @@ def client_of(settings: Mapping[str, Any], source: str = "redis") -> Callable[[]
     if (given := settings.get("client")) is not None:
         client = Client(given, f"{source}: the server of the given client")
         return lambda: client
-    url = settings.get("url", "redis://127.0.0.1:6379/0")
+    if not (url := settings.get("url")):
+        raise ConfigError(f"{source} names no server: {_EXAMPLE}")
     try:
         where = checked_url(url)
     except ConfigError as error:
@@ -145,10 +150,13 @@ def _hosts(text: str, url: str, default: int = 6379) -> list[tuple[str, int]]:
 def _plain(url: str, options: dict[str, Any], *, cluster: bool) -> Any:  # noqa: ANN401 - a client of redis-py
     import redis
 
-    if cluster:
-        # It asks its nodes while it is made: nothing else would wait for a host that does not answer.
-        return redis.RedisCluster.from_url(url, protocol=2, **{"socket_timeout": ANSWER_WITHIN} | options)
-    return redis.Redis.from_url(url, protocol=2, **options)
+    try:
+        if cluster:
+            # It asks its nodes while it is made: nothing else would wait for a host that does not answer.
+            return redis.RedisCluster.from_url(url, protocol=2, **{"socket_timeout": ANSWER_WITHIN} | options)
+        return redis.Redis.from_url(url, protocol=2, **options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the url of {_shown(url)} has a setting that is wrong: {error}") from error
 
 
 def _sentinel(url: str, options: dict[str, Any]) -> Any:  # noqa: ANN401 - a client of redis-py

@@ -25,6 +25,7 @@ _WORDS = (
     ("max number of clients", "has no room for another connection: raise its maxclients, or run fewer workers"),
     ("NOAUTH", "wants a password: put it into the url or the settings"),
     ("WRONGPASS", "refuses the user or password: correct them in the url or the settings"),
+    ("can't run this command", "does not let this user do that ({error}): see the ACL rules in docs/redis.md"),
     ("NOPERM", "does not let this user do that ({error}): see the ACL rules in docs/redis.md"),
     ("OOM", "is out of memory (its maxmemory is reached): nothing was stored; give it more"),
     ("READONLY", "is a replica, and cannot be written: name the primary, or connect through Sentinel"),
@@ -40,6 +41,9 @@ _WORDS = (
     ("DB index is out of range", "has no database of that number: the url ends with one, most servers have 0 to 15"),
     ("Cluster mode is not enabled", "is no cluster: leave the setting cluster out"),
     ("MOVED", "is a node of a cluster: set cluster = true"),
+    ("No master found", "is no Sentinel that answers and knows this primary: do they run, and is its name right?"),
+    ("unknown command 'SENTINEL'", "is no Sentinel: name one, or write redis:// for a server without"),
+    ("unknown command 'EVALSHA'", "runs no scripts: is it a Sentinel? Then write redis+sentinel://HOST:PORT/NAME"),
     ("unknown command", "does not know a command ({error}): qcore needs redis 6.2 or newer"),
 )
 

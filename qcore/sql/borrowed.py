@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from qcore.sql.callers import Callers
     from qcore.sql.connection import Row, Runs
-    from qcore.sql.database import Database, Timed
+    from qcore.sql.database import Act, Database, Timed
     from qcore.sql.dialect import Dialect
     from qcore.sql.statement import Statement
 
@@ -73,7 +73,15 @@ class JoinedDatabase:
         self.changed = borrowed.changed
         self._borrowed = borrowed
 
-    def atomically(self, act: Callable[[Runs], T]) -> T:
+    def connection(self) -> Borrowed:
+        """Give the connection of the caller."""
+        return self._borrowed
+
+    def insist(self, act: Act[T]) -> T:
+        """Do something once: only the caller may begin his transaction again."""
+        return act(again=False)
+
+    def atomically(self, act: Callable[[Runs], T], *, repeatable: bool = False) -> T:  # noqa: ARG002 - as Database
         """Run a function: it is in a transaction, as everything here is."""
         return act(self._borrowed)
 

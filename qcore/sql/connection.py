@@ -115,24 +115,27 @@ class Connection:
             raise
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, repeatable: bool = False) -> Iterator[None]:
         """Make what is run inside one atomic step.
 
-        :raises LostError: when the connection was lost before the step was done.
+        :raises LostError: when the connection was lost before the step was done; of a step that is ``repeatable`` also
+            when it was lost at the end.
         :raises DriverError: also when it was lost at the end, where nobody knows whether the step was done.
         """
         try:
             self.say(self._dialect.begin)
             yield
-            self._commit()
+            self._commit(repeatable=repeatable)
         except BaseException:
             self.close()
             raise
 
-    def _commit(self) -> None:
+    def _commit(self, *, repeatable: bool) -> None:
         try:
             self.say("COMMIT")
         except LostError as error:
+            if repeatable:
+                raise
             raise DriverError(str(error)) from error.__cause__
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from qcore.clock import SystemClock
 from qcore.errors import DriverError
@@ -12,7 +12,7 @@ from qcore.sql.kinds import dialect_of
 from qcore.sql.trouble import BusyError, LostError, missing_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from qcore.clock import Clock
     from qcore.sql.connection import Connection, Row, Runs
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qcore.sql.statements import Statements
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _SWEEP_EVERY = 1000
 """Writes of keys between two sweeps of those whose time is over."""
@@ -41,6 +42,13 @@ class Timed(NamedTuple):
     statements: Statements
     now: Callable[[], float]
     """Seconds since 1970, or since the server's own now."""
+
+
+class Act(Protocol[T_co]):
+    """What is done on the connection of the calling thread, and may have to be done again."""
+
+    def __call__(self, *, again: bool) -> T_co:
+        """``again``: an answer was lost before, so that what is asked for may be done already."""
 
 
 class Database:
@@ -111,32 +119,38 @@ class Database:
 
     def rows(self, statement: Statement, **inputs: object) -> list[Row]:
         """Run a statement and fetch all that it returns."""
-        return self._insist(lambda: self.connection().rows(statement, **inputs))
+        return self.insist(lambda **_: self.connection().rows(statement, **inputs))
 
     def changed(self, statement: Statement, **inputs: object) -> int:
         """Run a statement and say how many rows it changed."""
-        return self._insist(lambda: self.connection().changed(statement, **inputs))
+        return self.insist(lambda **_: self.connection().changed(statement, **inputs))
 
-    def atomically(self, act: Callable[[Runs], T]) -> T:
-        """Make what a function runs one atomic step. It may be called again when the step was undone."""
+    def atomically(self, act: Callable[[Runs], T], *, repeatable: bool = False) -> T:
+        """Make what a function runs one atomic step.
 
-        def step() -> T:
+        It is called again when the step was undone, and if it is ``repeatable`` also when nobody knows that.
+        """
+
+        def step(**_: bool) -> T:
             connection = self.connection()
-            with connection.transaction():
+            with connection.transaction(repeatable=repeatable):
                 return act(connection)
 
-        return self._insist(step)
+        return self.insist(step)
 
-    def _insist(self, act: Callable[[], T]) -> T:
-        try:
-            return act()
-        except (BusyError, LostError):
-            # Servers end idle connections, and are restarted. What was run is undone, or may be run twice.
-            return _again(act)
-
-    def take(self, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
-        """Reserve the first due row of the first queue that has one; see ``Dialect.take``."""
-        return self.dialect.take(self, statements, queues, **inputs)
+    def insist(self, act: Act[T]) -> T:
+        """Do something on the connection, and again when that was lost, or others are in the way."""
+        lost = False
+        for number in range(_TRIES - 1):
+            try:
+                return act(again=lost)
+            except LostError:  # servers end idle connections, and are restarted
+                if lost:
+                    raise
+                lost = True
+            except BusyError:
+                _let_others_pass(number)
+        return act(again=lost)
 
     def at_work(self) -> None:
         """Hear that the calling thread found something without waiting."""
@@ -177,6 +191,15 @@ class Database:
         self.dialect.create_all(connection)
         connection.close()
 
+    def ddl(self) -> str:
+        """Write the SQL that ``create_all`` says, on a server once it was asked what it is.
+
+        :raises DriverError: when it cannot be asked.
+        """
+        if not self.dialect.makes_itself:
+            self.dialect.connect().close()
+        return _script(self.dialect.creation())
+
     def empty(self) -> None:
         """Remove all that is in the tables: jobs, failed jobs, keys and batches."""
         from qcore.sql.sqlite_text import EMPTYING
@@ -210,19 +233,18 @@ class Database:
         self._checked = True
 
 
-def _again(act: Callable[[], T]) -> T:
+def _let_others_pass(number: int) -> None:
     import random
 
-    for number in range(1, _TRIES - 1):
-        try:
-            return act()
-        except BusyError:
-            SystemClock().sleep(random.uniform(0, _JITTER * 2**number))  # noqa: S311 - no secret
-    return act()
+    SystemClock().sleep(random.uniform(0, _JITTER * 2**number))  # noqa: S311 - no secret
 
 
 def ddl(dialect_name: str) -> str:
     """Write the SQL that makes the tables on sqlite, postgresql, mysql or mariadb; no server or driver needed."""
     from qcore.sql.tables import creation
 
-    return "".join(f"{statement};\n" for statement in creation(dialect_name))
+    return _script(creation(dialect_name))
+
+
+def _script(statements: Iterable[str]) -> str:
+    return "".join(f"{statement};\n" for statement in statements)

@@ -73,10 +73,10 @@ class Dialect(Protocol):
     def create_all(self, connection: Connection) -> None:
         """Make the tables that are missing; several processes may do so at once."""
 
-    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
+    def take(self, connection: Connection, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
         """Reserve the first due row of the first queue that has one, in one atomic step.
 
-        Inputs: now, lease_end. Gives id, queue, uuid, body, attempts, token, verdict.
+        Inputs: call, now, lease_end. Gives id, queue, uuid, body, attempts, token, verdict.
         """
 
     def watch(self, home: Database, queues: Sequence[str], clock: Clock) -> Watch:
@@ -90,9 +90,9 @@ class Dialect(Protocol):
 
 
 def take_by_one_statement(
-    home: Database, statements: Statements, queues: Sequence[str], inputs: dict[str, Any]
+    connection: Connection, statements: Statements, queues: Sequence[str], inputs: dict[str, Any]
 ) -> Row | None:
     """Reserve where an UPDATE can return what it changed."""
     names = {f"queue_{index}": name for index, name in enumerate(queues)}
-    rows = home.rows(statements.reserve(len(queues)), **inputs, **names)
+    rows = connection.rows(statements.reserve(len(queues)), **inputs, **names)
     return rows[0] if rows else None

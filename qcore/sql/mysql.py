@@ -111,13 +111,15 @@ class Mysql:
         import pymysql
 
         try:
-            raw = pymysql.connect(**settings, autocommit=True)
+            # A server of another kind says nothing, and waits for us to speak first.
+            raw: Any = pymysql.connect(**{"read_timeout": settings["connect_timeout"]} | settings, autocommit=True)
+            raw._read_timeout = settings.get("read_timeout")  # noqa: SLF001 - statements may take long
         except TypeError as error:
             raise ConfigError(f"the URL of the {self.place} has a setting that pymysql does not: {error}") from error
         except (pymysql.Error, OSError, RuntimeError) as error:  # RuntimeError: a package for its password is missing
             raise DriverError(f"cannot connect to the {self.place}: {on_one_line(error)}") from error
         connection = Connection(raw, self)
-        self._check_version(connection, str(raw.get_server_info()))  # type: ignore[no-untyped-call]
+        self._check_version(connection, str(raw.get_server_info()))
         for statement in _SETTINGS:
             connection.say(statement)
         return connection
@@ -151,10 +153,11 @@ class Mysql:
                 connection.close()
                 raise self.explained(error) from error
 
-    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
+    def take(self, connection: Connection, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
         """Reserve the first due row: an UPDATE can neither skip locked rows nor return what it changed."""
         own: Any = statements
-        return home.atomically(lambda runs: _take(runs, own, queues, inputs))
+        with connection.transaction(repeatable=True):
+            return _take(connection, own, queues, inputs)
 
     def at_work(self, home: Database) -> None:
         """There is nothing to be done."""

@@ -40,5 +40,5 @@ class MysqlStatements(Statements):
 
     @cached_property
     def hold(self) -> Statement:
-        """Inputs: row, now, lease_end."""
+        """Inputs: row, call, lease_end."""
         return self._compiled(update(jobs).where(jobs.c.id == given("row")).values(self._taken()))

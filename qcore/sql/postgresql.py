@@ -136,9 +136,9 @@ class Postgresql:
             for statement in self.creation():
                 connection.say(statement)
 
-    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
+    def take(self, connection: Connection, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
         """Reserve the first due row."""
-        return take_by_one_statement(home, statements, queues, inputs)
+        return take_by_one_statement(connection, statements, queues, inputs)
 
     def at_work(self, home: Database) -> None:
         """Listen no more: who is busy needs no notifications, and NOTIFY would hold up those who push."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from os import urandom
 from typing import TYPE_CHECKING
 
 from qcore.clock import milliseconds
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 def begun(now: float) -> int:
     """Give an instant in whole milliseconds, rounded down: it has come when all of it is over."""
     return -milliseconds(-now)
+
+
+def call_name(now: float) -> int:
+    """Name a call that reserves, so that what it took is found again when its answer was lost.
+
+    It is its instant, in nanoseconds since 1970; what is less than a millisecond is chance.
+    """
+    return milliseconds(now) * 1_000_000 + int.from_bytes(urandom(4)) % 1_000_000
 
 
 def push_row(push: Push, now: float) -> dict[str, object]:

@@ -163,9 +163,9 @@ class Sqlite:
             for statement in self.creation():
                 connection.say(statement)
 
-    def take(self, home: Database, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
+    def take(self, connection: Connection, statements: Statements, queues: Sequence[str], **inputs: Any) -> Row | None:
         """Reserve the first due row."""
-        return take_by_one_statement(home, statements, queues, inputs)
+        return take_by_one_statement(connection, statements, queues, inputs)
 
     def at_work(self, home: Database) -> None:
         """There is nothing to be done."""

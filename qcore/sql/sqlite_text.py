@@ -45,35 +45,35 @@ EMPTYING = (
 _RESERVE = (
 Statement(
     'UPDATE qcore_jobs SET attempts=(qcore_jobs.attempts + 1), token=(CASE WHEN (qcore_jobs.token >= qcore_jobs.id * 16777216) THEN qcore_jobs.token ELSE qcore_jobs.id * 16777216 END + 1), available_at=?, reserved_at=? WHERE qcore_jobs.id = (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0) RETURNING id, queue, uuid, CAST(body AS BLOB) AS body, attempts, token, verdict',
-    ('lease_end', 'now', 'queue_0', 'now'),
+    ('lease_end', 'call', 'queue_0', 'now'),
 ),
 Statement(
     'UPDATE qcore_jobs SET attempts=(qcore_jobs.attempts + 1), token=(CASE WHEN (qcore_jobs.token >= qcore_jobs.id * 16777216) THEN qcore_jobs.token ELSE qcore_jobs.id * 16777216 END + 1), available_at=?, reserved_at=? WHERE qcore_jobs.id = coalesce((SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0)) RETURNING id, queue, uuid, CAST(body AS BLOB) AS body, attempts, token, verdict',
-    ('lease_end', 'now', 'queue_0', 'now', 'queue_1', 'now'),
+    ('lease_end', 'call', 'queue_0', 'now', 'queue_1', 'now'),
 ),
 Statement(
     'UPDATE qcore_jobs SET attempts=(qcore_jobs.attempts + 1), token=(CASE WHEN (qcore_jobs.token >= qcore_jobs.id * 16777216) THEN qcore_jobs.token ELSE qcore_jobs.id * 16777216 END + 1), available_at=?, reserved_at=? WHERE qcore_jobs.id = coalesce((SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0)) RETURNING id, queue, uuid, CAST(body AS BLOB) AS body, attempts, token, verdict',
-    ('lease_end', 'now', 'queue_0', 'now', 'queue_1', 'now', 'queue_2', 'now'),
+    ('lease_end', 'call', 'queue_0', 'now', 'queue_1', 'now', 'queue_2', 'now'),
 ),
 Statement(
     'UPDATE qcore_jobs SET attempts=(qcore_jobs.attempts + 1), token=(CASE WHEN (qcore_jobs.token >= qcore_jobs.id * 16777216) THEN qcore_jobs.token ELSE qcore_jobs.id * 16777216 END + 1), available_at=?, reserved_at=? WHERE qcore_jobs.id = coalesce((SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0)) RETURNING id, queue, uuid, CAST(body AS BLOB) AS body, attempts, token, verdict',
-    ('lease_end', 'now', 'queue_0', 'now', 'queue_1', 'now', 'queue_2', 'now', 'queue_3', 'now'),
+    ('lease_end', 'call', 'queue_0', 'now', 'queue_1', 'now', 'queue_2', 'now', 'queue_3', 'now'),
 ),
 Statement(
     'UPDATE qcore_jobs SET attempts=(qcore_jobs.attempts + 1), token=(CASE WHEN (qcore_jobs.token >= qcore_jobs.id * 16777216) THEN qcore_jobs.token ELSE qcore_jobs.id * 16777216 END + 1), available_at=?, reserved_at=? WHERE qcore_jobs.id = coalesce((SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0)) RETURNING id, queue, uuid, CAST(body AS BLOB) AS body, attempts, token, verdict',
-    ('lease_end', 'now', 'queue_0', 'now', 'queue_1', 'now', 'queue_2', 'now', 'queue_3', 'now', 'queue_4', 'now'),
+    ('lease_end', 'call', 'queue_0', 'now', 'queue_1', 'now', 'queue_2', 'now', 'queue_3', 'now', 'queue_4', 'now'),
 ),
 Statement(
     'UPDATE qcore_jobs SET attempts=(qcore_jobs.attempts + 1), token=(CASE WHEN (qcore_jobs.token >= qcore_jobs.id * 16777216) THEN qcore_jobs.token ELSE qcore_jobs.id * 16777216 END + 1), available_at=?, reserved_at=? WHERE qcore_jobs.id = coalesce((SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0)) RETURNING id, queue, uuid, CAST(body AS BLOB) AS body, attempts, token, verdict',
-    ('lease_end', 'now', 'queue_0', 'now', 'queue_1', 'now', 'queue_2', 'now', 'queue_3', 'now', 'queue_4', 'now', 'queue_5', 'now'),
+    ('lease_end', 'call', 'queue_0', 'now', 'queue_1', 'now', 'queue_2', 'now', 'queue_3', 'now', 'queue_4', 'now', 'queue_5', 'now'),
 ),
 Statement(
     'UPDATE qcore_jobs SET attempts=(qcore_jobs.attempts + 1), token=(CASE WHEN (qcore_jobs.token >= qcore_jobs.id * 16777216) THEN qcore_jobs.token ELSE qcore_jobs.id * 16777216 END + 1), available_at=?, reserved_at=? WHERE qcore_jobs.id = coalesce((SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0)) RETURNING id, queue, uuid, CAST(body AS BLOB) AS body, attempts, token, verdict',
-    ('lease_end', 'now', 'queue_0', 'now', 'queue_1', 'now', 'queue_2', 'now', 'queue_3', 'now', 'queue_4', 'now', 'queue_5', 'now', 'queue_6', 'now'),
+    ('lease_end', 'call', 'queue_0', 'now', 'queue_1', 'now', 'queue_2', 'now', 'queue_3', 'now', 'queue_4', 'now', 'queue_5', 'now', 'queue_6', 'now'),
 ),
 Statement(
     'UPDATE qcore_jobs SET attempts=(qcore_jobs.attempts + 1), token=(CASE WHEN (qcore_jobs.token >= qcore_jobs.id * 16777216) THEN qcore_jobs.token ELSE qcore_jobs.id * 16777216 END + 1), available_at=?, reserved_at=? WHERE qcore_jobs.id = coalesce((SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0), (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at <= ? ORDER BY qcore_jobs.available_at, qcore_jobs.id LIMIT 1 OFFSET 0)) RETURNING id, queue, uuid, CAST(body AS BLOB) AS body, attempts, token, verdict',
-    ('lease_end', 'now', 'queue_0', 'now', 'queue_1', 'now', 'queue_2', 'now', 'queue_3', 'now', 'queue_4', 'now', 'queue_5', 'now', 'queue_6', 'now', 'queue_7', 'now'),
+    ('lease_end', 'call', 'queue_0', 'now', 'queue_1', 'now', 'queue_2', 'now', 'queue_3', 'now', 'queue_4', 'now', 'queue_5', 'now', 'queue_6', 'now', 'queue_7', 'now'),
 ),
 )
 
@@ -228,6 +228,10 @@ is_live = Statement(
     'SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.uuid = ?',
     ('uuid',),
 )
+is_released = Statement(
+    'SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.id = ? AND qcore_jobs.token = ? AND qcore_jobs.reserved_at IS NULL',
+    ('row', 'token'),
+)
 keep_failed = Statement(
     'INSERT INTO qcore_failed_jobs (uuid, connection, queue, body, exception, failed_at) VALUES (?, ?, ?, ?, ?, ?)',
     ('uuid', 'connection', 'queue', 'body', 'exception', 'failed_at'),
@@ -311,6 +315,10 @@ take_back = Statement(
 take_over_key = Statement(
     'UPDATE qcore_keys SET value=?, expires_at=? WHERE qcore_keys."key" = ? AND (qcore_keys.expires_at <= ? OR qcore_keys.value = ? OR qcore_keys.value = ? OR substr(qcore_keys.value, 1, 8) != \'pending:\' AND NOT (EXISTS (SELECT qcore_jobs.id FROM qcore_jobs WHERE qcore_jobs.uuid = qcore_keys.value)))',
     ('value', 'end', 'key', 'now', 'value', 'waiting'),
+)
+taken_by = Statement(
+    'SELECT qcore_jobs.id, qcore_jobs.queue, qcore_jobs.uuid, CAST(qcore_jobs.body AS BLOB) AS body, qcore_jobs.attempts, qcore_jobs.token, qcore_jobs.verdict FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at > ? AND qcore_jobs.reserved_at = ?',
+    ('queue', 'now', 'call'),
 )
 unlock = Statement(
     'DELETE FROM qcore_keys WHERE qcore_keys."key" = ? AND (qcore_keys.value = ? OR qcore_keys.value = ?)',

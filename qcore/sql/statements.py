@@ -44,6 +44,7 @@ NEXT_TOKEN = case((jobs.c.token >= _FIRST_TOKEN, jobs.c.token), else_=_FIRST_TOK
 _BODY = cast(jobs.c.body, LargeBinary)
 """SQLite keeps what it is given: a body that somebody wrote by hand, as text, shall come as bytes like the others."""
 
+_RESERVED = jobs.c.id, jobs.c.queue, jobs.c.uuid, _BODY, jobs.c.attempts, jobs.c.token, jobs.c.verdict
 
 _STATE = jobs.c.attempts, jobs.c.reserved_at, jobs.c.available_at
 
@@ -78,7 +79,9 @@ class Statements(KeyStatements, BatchStatements):
         return self._compiled(self._words.waking(self._words.add(jobs, fields, ["uuid"])))
 
     def _reserve(self, queues: int) -> Statement:
-        """Inputs: queue_0, queue_1, ..., now, lease_end. Returns id, queue, uuid, body, attempts, token, verdict.
+        """Inputs: queue_0, queue_1, ..., call, now, lease_end.
+
+        Returns id, queue, uuid, body, attempts, token, verdict.
 
         One statement for all queues: the first subquery that finds a row decides, the rest is not run.
         """
@@ -96,20 +99,21 @@ class Statements(KeyStatements, BatchStatements):
             for index in range(queues)
         ]
         taken: ColumnElement[int] = firsts[0] if queues == 1 else func.coalesce(*firsts)
-        return (
-            update(jobs)
-            .where(jobs.c.id == taken)
-            .values(self._taken())
-            .returning(jobs.c.id, jobs.c.queue, jobs.c.uuid, _BODY, jobs.c.attempts, jobs.c.token, jobs.c.verdict)
-        )
+        return update(jobs).where(jobs.c.id == taken).values(self._taken()).returning(*_RESERVED)
 
     def _taken(self) -> dict[str, Any]:
         return {
             "token": NEXT_TOKEN,
             "attempts": jobs.c.attempts + literal_column("1"),
-            "reserved_at": self._words.now(),
+            "reserved_at": given("call"),
             "available_at": self._words.instant("lease_end"),
         }
+
+    @cached_property
+    def taken_by(self) -> Statement:
+        """Inputs: queue, call, now. Returns what ``reserve`` returned to that call, while its lease runs."""
+        running = jobs.c.queue == given("queue"), jobs.c.available_at > self._words.now()
+        return self._compiled(select(*_RESERVED).where(*running, jobs.c.reserved_at == given("call")))
 
     def _due_in(self, queues: int) -> Statement:
         """Inputs: queue_0, queue_1, ..., exact. Returns milliseconds until the first of each is due, or NULL."""
@@ -150,6 +154,12 @@ class Statements(KeyStatements, BatchStatements):
             "verdict": given("note"),
         }
         return self._compiled(self._words.waking(released.values(fields)))
+
+    @cached_property
+    def is_released(self) -> Statement:
+        """Inputs: row, token. Returns a row if the payload was given back by that token, and nobody has it."""
+        by_token = jobs.c.id == given("row"), jobs.c.token == given("token")
+        return self._compiled(select(jobs.c.id).where(*by_token, jobs.c.reserved_at.is_(None)))
 
     @cached_property
     def extend(self) -> Statement:

@@ -81,6 +81,7 @@ jobs = Table(
     Column("verdict", _text, nullable=False),
     # When it may be reserved or, while it is reserved, when its lease ends: in milliseconds since 1970.
     Column("available_at", BigInteger, nullable=False),
+    # In nanoseconds, by the clock of who took it; six digits are chance, so that it names the call: see `call_name`.
     Column("reserved_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     # Exactly the order of reserve, which so never sorts.

@@ -15,7 +15,7 @@ from qcore.store import Held
 if TYPE_CHECKING:
     from qcore.clock import Clock
     from qcore.sql import Database
-    from qcore.sql.connection import Runs
+    from qcore.sql.connection import Asks, Runs
     from qcore.sql.database import Timed
 
 
@@ -28,7 +28,7 @@ class DatabaseFailedStore:
 
     def add(self, record: FailedJob) -> None:
         """Keep the record under a new number; an older one with the same id is replaced."""
-        self.home.atomically(lambda runs: keep_failed(runs, self.home.statements, record))
+        self.home.atomically(lambda runs: keep_failed(runs, self.home.statements, record), repeatable=True)
 
     def find(self, job_id: str) -> FailedJob | None:
         """Look one up."""
@@ -80,7 +80,10 @@ class DatabaseStore:
 
     def get(self, key: str) -> str | None:
         """Read a value; None when there is none or its time is over."""
-        rows = self.home.rows(self._timed.statements.get_key, key=key, now=self._now())
+        return self._value(self.home, key)
+
+    def _value(self, runs: Asks, key: str) -> str | None:
+        rows = runs.rows(self._timed.statements.get_key, key=key, now=self._now())
         return rows[0][0] if rows else None
 
     def put(self, key: str, value: str, *, ttl: float | None = None) -> None:
@@ -92,7 +95,13 @@ class DatabaseStore:
         """Write a value only when the key is free, in one atomic step; False when it is taken."""
         self._sweep_now_and_then()
         row = {"key": key, "value": value, "end": self._end(ttl), "now": self._now()}
-        return take_key(self.home, self._timed.statements, **row)
+
+        def add(*, again: bool) -> bool:
+            runs = self.home.connection()
+            # Who adds says by the value who he is: what is there when he asks again, he has written.
+            return take_key(runs, self._timed.statements, **row) or (again and self._value(runs, key) == value)
+
+        return self.home.insist(add)
 
     def increment(self, key: str, *, by: int = 1, ttl: float | None = None) -> int:
         """Add to a counter and return it, in one atomic step. A new counter starts at 0 and gets ``ttl``."""
@@ -115,10 +124,16 @@ class DatabaseStore:
 
     def forget(self, key: str, *, value: str | None = None) -> bool:
         """Remove a key; with ``value`` only when it holds just that. False when nothing was removed."""
-        statements = self._timed.statements
-        if value is None:
-            return self.home.changed(statements.forget_key, key=key, now=self._now()) > 0
-        return self.home.changed(statements.forget_key_with, key=key, value=value, now=self._now()) > 0
+        statements, row = self._timed.statements, {"key": key, "now": self._now()}
+
+        def forget(*, again: bool) -> bool:
+            runs = self.home.connection()
+            if value is None:
+                return runs.changed(statements.forget_key, **row) > 0 or again
+            changed = runs.changed(statements.forget_key_with, value=value, **row)
+            return changed > 0 or (again and self._value(runs, key) is None)
+
+        return self.home.insist(forget)
 
     def joined(self, transaction: object) -> DatabaseStore | None:
         """Give the store as it is inside a transaction of the caller; None when that is on another database."""

@@ -34,11 +34,18 @@ class DatabaseBatchStore:
 
     def create(self, record: BatchRecord) -> bool:
         """Keep a new batch; False, and nothing is changed, when there is one with its id."""
-        return self.home.changed(self._timed.statements.create_batch, **batch_records.inputs_of(record)) > 0
+        statements = self._timed.statements
+
+        def create(*, again: bool) -> bool:
+            runs = self.home.connection()
+            made = runs.changed(statements.create_batch, **batch_records.inputs_of(record)) > 0
+            return made or (again and batch_records.find(runs, statements, record.id) == record)
+
+        return self.home.insist(create)
 
     def add(self, batch_id: str, members: Sequence[str], pushes: Sequence[Push]) -> bool:
         """Count new members and push their payloads, in one step. False, and nothing is done, without such a batch."""
-        return self.home.atomically(lambda runs: self._add(runs, batch_id, members, pushes))
+        return self.home.atomically(lambda runs: self._add(runs, batch_id, members, pushes), repeatable=True)
 
     def _add(self, runs: Runs, batch_id: str, members: Sequence[str], pushes: Sequence[Push]) -> bool:
         statements, now = self._timed
@@ -76,7 +83,7 @@ class DatabaseBatchStore:
             batch_records.keep(runs, statements, counted, now())
             return record if counted is None else counted.record
 
-        return self.home.atomically(step)
+        return self.home.atomically(step, repeatable=True)
 
     def give_up(self, batch_id: str, at: float) -> bool:
         """Close and cancel a batch that cannot be filled; its chain hears nothing from it. False when it was closed."""
@@ -96,19 +103,23 @@ class DatabaseBatchStore:
         return self._count(batch_id, retried)
 
     def _count(self, batch_id: str, find_out: Callable[[BatchRecord, Runs], Counted | None]) -> bool:
+        done = False
+
         def step(runs: Runs) -> bool:
+            nonlocal done
             statements, now = self._timed
             record = batch_records.lock(runs, statements, batch_id)
             counted = None if record is None else find_out(record, runs)
             batch_records.keep(runs, statements, counted, now())
-            return counted is not None
+            done = done or counted is not None  # if not now, then before its answer was lost
+            return done
 
-        return self.home.atomically(step)
+        return self.home.atomically(step, repeatable=True)
 
     def settle(self, step: BatchStep) -> None:
         """Count a member that ended, and push the callbacks that are due."""
         statements, now = self._timed
-        self.home.atomically(lambda runs: batch_records.count_step(runs, statements, step, now()))
+        self.home.atomically(lambda runs: batch_records.count_step(runs, statements, step, now()), repeatable=True)
 
     def find(self, batch_id: str) -> BatchRecord | None:
         """Look one up."""
@@ -127,18 +138,29 @@ class DatabaseBatchStore:
 
     def cancel(self, batch_id: str, at: float) -> bool:
         """Cancel a batch; False when there is none, or it is finished or cancelled already."""
-        return self.home.changed(self._timed.statements.cancel_batch, batch=batch_id, at=at) > 0
+        statements = self._timed.statements
+
+        def cancel(*, again: bool) -> bool:
+            runs = self.home.connection()
+            if runs.changed(statements.cancel_batch, batch=batch_id, at=at):
+                return True
+            found = batch_records.find(runs, statements, batch_id) if again else None
+            return found is not None and found.cancelled_at == at
+
+        return self.home.insist(cancel)
 
     def forget(self, batch_id: str) -> bool:
         """Drop a batch and what is known of its members; their payloads stay."""
         statements = self._timed.statements
 
-        def step(runs: Runs) -> bool:
-            dropped = runs.changed(statements.forget_batch, batch=batch_id) > 0
-            runs.changed(statements.forget_members, batch=batch_id)
-            return dropped
+        def forget(*, again: bool) -> bool:
+            connection = self.home.connection()
+            with connection.transaction(repeatable=True):
+                dropped = connection.changed(statements.forget_batch, batch=batch_id) > 0
+                connection.changed(statements.forget_members, batch=batch_id)
+            return dropped or again
 
-        return self.home.atomically(step)
+        return self.home.insist(forget)
 
     def prune(
         self, *, finished: float | None = None, unfinished: float | None = None, cancelled: float | None = None

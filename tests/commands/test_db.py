@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from qtest.servers import MariaServer, PostgresServer
     from tests.commands.conftest import Cli, Project
 
 
@@ -60,6 +61,27 @@ def test_sql_speaks_the_dialect(cli: Cli, dialect: str, word: str) -> None:
     result = cli("db", "sql", "--dialect", dialect)
 
     assert (0, True) == (result.exit_code, word in result.stdout)
+
+
+def test_sql_speaks_the_dialect_of_the_default_connection(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, postgres_server: PostgresServer, maria_server: MariaServer
+) -> None:
+    """Also that of a MariaDB whose URL says MySQL."""
+    for url, word in {
+        postgres_server.fresh(): "BYTEA",
+        maria_server.fresh().replace("mariadb://", "mysql://"): "utf8mb4_nopad_bin",
+    }.items():
+        monkeypatch.setenv("QCORE_CONNECTIONS_DATABASE_URL", url)
+        result = cli("db", "sql")
+
+        assert (0, True) == (result.exit_code, word in result.stdout)
+
+
+def test_without_a_database_a_dialect_is_to_be_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QCORE_CONNECTION", "memory")
+
+    expected = "error: the connection 'memory' has no database: say --dialect\n"
+    assert (2, expected) == ((result := cli("db", "sql")).exit_code, result.stderr)
 
 
 def test_an_unknown_dialect_is_refused(cli: Cli) -> None:

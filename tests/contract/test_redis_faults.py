@@ -14,10 +14,9 @@ from redis.exceptions import ConnectionError as LostError
 
 from qcore.batches import BatchRecord, BatchStep, State
 from qcore.clock import SystemClock
-from qcore.driver import Effects, Lock, LockRule, Payload, Push, Reservation, Settled, Unlock
+from qcore.driver import Effects, Lock, Payload, Push, Reservation, Settled, Unlock
 from qcore.drivers.redis import RedisDriver
 from qcore.errors import DriverError
-from qcore.failed import FailedJob
 from qcore.redis.client import client_of
 from qcore.redis.home import RedisHome
 from qcore.redis.link import Link
@@ -26,8 +25,9 @@ from qcore.stores.redis import RedisFailedStore, RedisStore
 from qcore.stores.redis_batches import RedisBatchStore
 from qtest.clock import FrozenClock
 from qtest.contract_base import payload, pushed_and_reserved, reserved
-from qtest.contract_records import BATCH, EVERY, new_batch, options, pushes
+from qtest.contract_records import BATCH, EVERY, new_batch
 from qtest.servers import RedisServer
+from tests.contract.lost_answers import CALLS, FAILED, LOCKED, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,85 +90,10 @@ def losing(monkeypatch: pytest.MonkeyPatch, home: RedisHome) -> Losing:
     return Losing(monkeypatch)
 
 
-FAILED = FailedJob(payload(), "connection", "default", "Traceback", 1_900_000_000.0)
-LOCKED = Push("default", payload("locked"), 0, Lock("key", "locked", 10, LockRule.REFUSE))
-
-
-class Scene:
-    """A driver with its stores and one job in hand."""
-
-    def __init__(self, home: RedisHome) -> None:
-        self.clock = clock = FrozenClock()
-        self.driver = RedisDriver(home, clock)
-        self.store, self.failed = RedisStore(home, clock), RedisFailedStore(home)
-        self.batches = RedisBatchStore(home, clock)
-        self.held = pushed_and_reserved(self.driver)
-        self.batches.create(new_batch(options("then", "finally")))
-        self.batches.add(BATCH, ["job", "b"], [])
-
-    def everything(self) -> object:
-        """All that there is, but for tokens and numbers of failures."""
-        queues = [self.driver.listed(name) for name in ("default", "next", "callbacks")]
-        keys = [self.store.get(key) for key in ("key", "hits")]
-        failed = [record._replace(number=0) for record in self.failed.listed()]
-        members = [self.batches.members(BATCH, state) for state in State]
-        return queues, keys, failed, self.batches.listed(), members, self.driver.counts()
-
-
-def without_tokens(answer: object) -> object:
-    return answer._replace(token=0) if isinstance(answer, Reservation) else answer
-
-
-CALLS: dict[str, Callable[[Scene], object]] = {
-    "push": lambda on: on.driver.push("next", payload("other")),
-    "push with a delay": lambda on: on.driver.push("next", payload("other"), delay=5),
-    "bulk": lambda on: on.driver.bulk(pushes("1", "2", "3")),
-    "push_locked": lambda on: on.driver.push_locked(LOCKED),
-    "push_locked, refused": lambda on: [on.store.add("key", "job"), on.driver.push_locked(LOCKED)],
-    "take_lock": lambda on: on.driver.take_lock(Lock("key", "job", 10)),
-    "reserve": lambda on: [on.batches.add(BATCH, ["1", "2"], pushes("1", "2")), without_tokens(reserved(on.driver))],
-    "reserve a lost one": lambda on: without_tokens(on.driver.reserve(["default"], wait=90)),
-    "delete": lambda on: on.driver.delete(on.held),
-    "delete as failed": lambda on: on.driver.delete(on.held, effects=Effects(failed=FAILED), only_last=True),
-    "delete with all that follows": lambda on: on.driver.delete(
-        on.held,
-        effects=Effects(
-            pushes=(LOCKED, Push("next", payload("link"), 3)),
-            unlocks=(Unlock("other", "job"),),
-            batch=BatchStep(BATCH, "job", State.DONE, 1.0),
-        ),
-    ),
-    "delete and reserve": lambda on: [
-        on.batches.add(BATCH, ["1", "2"], pushes("1", "2")),
-        [without_tokens(each) for each in on.driver.delete_and_reserve(on.held, ["default"])],
-    ],
-    "delete and reserve nothing": lambda on: on.driver.delete_and_reserve(on.held, ["default"]),
-    "delete with what follows and reserve": lambda on: [
-        without_tokens(each)
-        for each in on.driver.delete_and_reserve(
-            on.held, ["next", "default"], effects=Effects(pushes=(LOCKED, Push("next", payload("link"))))
-        )
-    ],
-    "release": lambda on: on.driver.release(on.held, delay=5, count=False, verdict="killed"),
-    "extend": lambda on: on.driver.extend(on.held, 600),
-    "size": lambda on: on.driver.size("default"),
-    "find": lambda on: on.driver.find("job"),
-    "put": lambda on: on.store.put("key", "value", ttl=5),
-    "add": lambda on: on.store.add("key", "value"),
-    "add, taken": lambda on: [on.store.add("key", "value"), on.store.add("key", "value")],
-    "increment": lambda on: on.store.increment("hits", ttl=5),
-    "increment a second time": lambda on: [on.store.increment("hits"), on.store.increment("hits", by=2)],
-    "forget": lambda on: [on.store.add("key", "value"), on.store.forget("key", value="value")],
-    "keep a failed job": lambda on: on.failed.add(FAILED),
-    "create a batch": lambda on: on.batches.create(new_batch(EVERY, "other")),
-    "create a batch, taken": lambda on: on.batches.create(new_batch(EVERY)),
-    "add to a batch": lambda on: on.batches.add(BATCH, ["c", "locked"], [*pushes("c"), LOCKED]),
-    "close a batch": lambda on: on.batches.close(BATCH, 5.0),
-    "give a batch up": lambda on: on.batches.give_up(BATCH, 5.0),
-    "cancel a batch": lambda on: on.batches.cancel(BATCH, 5.0),
-    "count a member": lambda on: on.batches.settle(BatchStep(BATCH, "job", State.FAILED, 5.0, ("b",), "{}")),
-    "forget a batch": lambda on: on.batches.forget(BATCH),
-}
+def scene(home: RedisHome) -> Scene:
+    clock = FrozenClock()
+    batches = RedisBatchStore(home, clock)
+    return Scene(RedisDriver(home, clock), RedisStore(home, clock), RedisFailedStore(home), batches)
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3])
@@ -178,7 +103,7 @@ def test_a_call_whose_answer_is_lost_is_made_again_and_changes_nothing(
 ) -> None:
     """Of a call that asks several times, each answer is lost once; the third time is for those that ask thrice."""
     quiet, loud = (RedisHome(client_of({"url": url}), prefix=prefix) for prefix in ("quiet:", "loud:"))
-    scenes = Scene(quiet), Scene(loud)
+    scenes = scene(quiet), scene(loud)
     expected = call(scenes[0])
     loud.link()
     ask = Link.ask
@@ -207,7 +132,7 @@ def test_scripts_and_connections_may_be_lost_before_any_call(
     url: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, call: Callable[[Scene], object], fault: str
 ) -> None:
     quiet, loud = (RedisHome(client_of({"url": url}), prefix=prefix) for prefix in ("quiet:", "loud:"))
-    scenes = Scene(quiet), Scene(loud)
+    scenes = scene(quiet), scene(loud)
     expected = call(scenes[0])
     run = RedisHome.run
 
@@ -538,24 +463,24 @@ def test_a_forked_process_has_connections_of_its_own(url: str) -> None:
 
 def test_a_batch_that_others_change_meanwhile_is_counted_anew(home: RedisHome, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between reading it and deleting a member somebody else counts another one."""
-    scene = Scene(home)
-    scene.batches.close(BATCH, 1.0)
+    on = scene(home)
+    on.batches.close(BATCH, 1.0)
     effects, counted = RedisDriver._effects, list[str]()
 
     def effects_while_another_is_counted(driver: RedisDriver, effects_: Effects) -> list[bytes | str | int]:
         made = effects(driver, effects_)
         if not counted:
             counted.append("b")
-            scene.batches.settle(BatchStep(BATCH, "b", State.DONE, 1.0))
+            on.batches.settle(BatchStep(BATCH, "b", State.DONE, 1.0))
         return made
 
     monkeypatch.setattr(RedisDriver, "_effects", effects_while_another_is_counted)
-    settled = scene.driver.delete(scene.held, effects=Effects(batch=BatchStep(BATCH, "job", State.DONE, 2.0)))
+    settled = on.driver.delete(on.held, effects=Effects(batch=BatchStep(BATCH, "job", State.DONE, 2.0)))
 
-    found = scene.batches.find(BATCH)
+    found = on.batches.find(BATCH)
     assert isinstance(found, BatchRecord)
     assert (Settled.DONE, 2, 0, 2.0) == (settled, found.done, found.pending, found.finished_at)
-    assert 2 == scene.driver.size("callbacks")
+    assert 2 == on.driver.size("callbacks")
 
 
 def test_a_million_is_not_moved_when_it_falls_due(driver: RedisDriver, redis_server: RedisServer) -> None:

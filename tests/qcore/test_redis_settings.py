@@ -9,6 +9,7 @@ import fakeredis
 import pytest
 import redis
 import redis.asyncio
+from redis.exceptions import ResponseError
 
 from qcore import App, Config
 from qcore.clock import SystemClock
@@ -17,12 +18,13 @@ from qcore.commands.listing import place_of
 from qcore.commands.project import Project
 from qcore.driver import Payload
 from qcore.drivers.redis import RedisDriver
-from qcore.errors import ConfigError, DriverError
+from qcore.errors import ConfigError, DriverError, QcoreError
 from qcore.limits import WorkerOptions
 from qcore.redis.client import Client, client_of
 from qcore.redis.home import RedisHome
 from qcore.redis.keys import rooted
 from qcore.redis.script import packed
+from qcore.redis.trouble import explained
 from qcore.stores.redis import RedisFailedStore, RedisStore
 from qtest.contract_base import reserved
 from qtest.servers import RedisServer
@@ -84,6 +86,8 @@ def test_the_environment_can_name_all_of_it(monkeypatch: pytest.MonkeyPatch, tmp
         "CONNECTIONS_CACHE_BLOCK_FOR": "2.5",
         "CONNECTIONS_CACHE_CLUSTER": "no",
         "CONNECTIONS_CACHE_SSL_CA_CERTS": "/ca.pem",
+        "CONNECTIONS_CACHE_SSL_CERT_REQS": "none",
+        "CONNECTIONS_CACHE_SSL_CHECK_HOSTNAME": "no",
     }.items():
         monkeypatch.setenv(f"QCORE_{name}", value)
 
@@ -94,6 +98,8 @@ def test_the_environment_can_name_all_of_it(monkeypatch: pytest.MonkeyPatch, tmp
         "block_for": 2.5,
         "cluster": False,
         "ssl_ca_certs": "/ca.pem",
+        "ssl_cert_reqs": "none",
+        "ssl_check_hostname": False,
     } == Config.load(tmp_path).connections["cache"]
 
 
@@ -211,6 +217,46 @@ def test_a_server_that_does_not_answer_behind_tls_may_have_none(redis_server: Re
         app_on({"url": f"rediss{host}/0", "socket_timeout": 0.1}).connection().size()
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"url": "redis://127.0.0.1:1/0?foo=bar"}, "redis-py does not take this setting there: .*'foo'"),
+        (
+            {"url": "redis://127.0.0.1:1/0", "ssl_cert_reqs": "none"},
+            "does not take this setting there: .*'ssl_cert_reqs'",
+        ),
+        (
+            {"url": "redis://:secret@127.0.0.1:1/0?db=x"},
+            "the url of redis://127.0.0.1:1/0 has a setting that is wrong: ",
+        ),
+        ({"url": "redis://127.0.0.1:1/0?socket_timeout=x"}, "Invalid value for 'socket_timeout'"),
+        (
+            {"url": "redis+sentinel://127.0.0.1:1,127.0.0.1:2/main"},
+            "is no Sentinel that answers and knows this primary",
+        ),
+    ],
+)
+def test_a_setting_or_server_that_is_wrong_is_told_by_the_first_call(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(QcoreError, match=said) as info:
+        app_on(settings).connection().size()
+
+    assert "secret" not in str(info.value)
+    assert "\n" not in str(info.value)
+
+
+def test_a_connection_without_a_server_is_refused() -> None:
+    with pytest.raises(ConfigError, match="names no server: write redis://HOST:6379/0"):
+        app_on({}).connection().size()
+
+
+@pytest.mark.parametrize("what", ["SENTINEL", "EVALSHA"])
+def test_a_server_of_the_other_kind_is_told(what: str) -> None:
+    """A plain server is asked as a Sentinel, and a Sentinel as a plain server."""
+    said = explained(ResponseError(f"unknown command '{what}', with args beginning with: "), "redis://here:1/0")
+
+    assert "Sentinel" in str(said)
+
+
 def test_where_a_connection_is_can_be_told_without_asking_the_server() -> None:
     queue = app_on({"url": "redis://ann:secret@127.0.0.1:1/3"}).connection()
 
@@ -260,7 +306,7 @@ def test_a_primary_is_found_through_sentinel(redis_server: RedisServer, tmp_path
         home.close()
 
         unknown = RedisHome(client_of({"url": f"redis+sentinel://127.0.0.1:{sentinel.port}/nobody"}))
-        with pytest.raises(DriverError, match=r"cannot be reached .*nobody"):
+        with pytest.raises(DriverError, match=r"/nobody is no Sentinel that answers and knows this primary"):
             RedisDriver(unknown, SystemClock()).size("default")
 
 
