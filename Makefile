@@ -10,6 +10,9 @@ VERSIONS := 3.11 3.12 3.13
 # The newest redis-py is tested on 3.11, older ones beside it.
 OLDER-3.12 := redis~=7.0
 OLDER-3.13 := redis~=5.0
+# What another Python cannot change is tested by `make test` alone: what servers do, what files look like.
+SAME := tests/chaos tests/contract/test_mariadb* tests/contract/test_postgres* *_kills.py tests/qtest/test_servers.py \
+  tests/test_architecture.py tests/test_benchmarks.py tests/test_docs.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -28,7 +31,7 @@ test: $(VENV)/.dev ## Run all tests and measure what they cover
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-test-all: $(VERSIONS:%=test-%) ## Run all tests on every Python that is supported
+test-all: $(VERSIONS:%=test-%) ## Run what depends on the Python on every one that is supported
 
 $(VERSIONS:%=test-%): test-%:
 	@if python=$$(.ci/find-python $*); then \
@@ -38,7 +41,7 @@ $(VERSIONS:%=test-%): test-%:
 
 test-here: $(VENV)/.dev
 	@.ci/install-missing
-	$(PYTEST) -q -n $(WORKERS) -m 'not packaging' --backends=memory --ignore=tests/chaos
+	$(PYTEST) -q -n $(WORKERS) -m 'not packaging' --backends=memory $(SAME:%=--ignore-glob='$(CURDIR)/%')
 
 lint: $(VENV)/.dev ## Check style and formatting
 	$(BIN)/ruff check .
@@ -83,6 +86,9 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/pip
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/pip
 	$(PIP) install --editable '.[dev,test]' $(if $(OLDER),'$(OLDER)')
+# Compiled once, whatever the environment says of bytecode: tests start hundreds of processes, of pytest too.
+	@$(BIN)/python -m compileall -q qcore qtest
+	@PYTHONDONTWRITEBYTECODE= $(PYTEST) -q --collect-only tests/test_exports.py >/dev/null
 	@touch $@ $(VENV)/.runtime
 
 $(BIN)/pip:

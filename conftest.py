@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -19,6 +21,26 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("qcore")
 
+_MEMORY = "/dev/shm"
+_ROOM = 4 << 30
+"""Bytes that must be free in it: what tests and their servers write, several times over."""
+
+
+def _keep_temporary_files_in_memory() -> None:
+    """Where there is room; tests wait for a disk for much of their time. Who has set TMPDIR has chosen."""
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
+        return
+    there = os.statvfs(_MEMORY)
+    if there.f_bavail * there.f_frsize >= _ROOM and not there.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = _MEMORY
+        tempfile.tempdir = None  # may have been asked for before
+
+
+_keep_temporary_files_in_memory()
+
+_UNMEASURED = re.compile(r"benchmark|chaos|compat|docs|kills|make_job|races|test_servers")
+"""Tests that start very many processes, or such as are not ours: what these cover is not measured, which takes long."""
+
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     """Load the plugin of the tree that is tested; where it is installed, pytest has done so."""
@@ -29,8 +51,10 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 @pytest.fixture(autouse=True)
-def an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def an_empty_folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test starts in a folder of its own, with no configuration around it."""
+    if _UNMEASURED.search(request.node.nodeid.partition("::")[0]):
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     for name in os.environ:
         if name.startswith(("QCORE_", "QUEUE_")):
             monkeypatch.delenv(name)

@@ -7,6 +7,7 @@ batches, locks, what middleware keeps, failed jobs, signals. ``pytest --backends
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -18,6 +19,8 @@ from qcore.sql.tables import metadata
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import redis
 
     from qtest.servers import MariaServer, PostgresServer
 
@@ -58,7 +61,15 @@ def _redis(request: pytest.FixtureRequest) -> Settings:
 
 
 def _cluster(request: pytest.FixtureRequest) -> Settings:
-    return {"driver": "redis", "url": request.getfixturevalue("redis_cluster").fresh(), "cluster": True}
+    return {"driver": "redis", "client": _cluster_client(request.getfixturevalue("redis_cluster").fresh())}
+
+
+@cache
+def _cluster_client(url: str) -> redis.RedisCluster:
+    """Give a client that knows the nodes and the commands of the cluster: to ask for these takes longer than a test."""
+    import redis
+
+    return redis.RedisCluster.from_url(url)
 
 
 def _postgres(request: pytest.FixtureRequest) -> Settings:

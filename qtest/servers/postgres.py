@@ -23,7 +23,9 @@ class PostgresServer(Server):
     def __init__(self, **settings: str) -> None:
         """``settings`` are those of postgresql.conf."""
         super().__init__()
-        self._settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "200", **settings}
+        self._settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
+        # Shared memory in its folder goes with it; elsewhere, that of a server which is killed stays for good.
+        self._settings |= {"dynamic_shared_memory_type": "mmap", **settings}
         self._numbers = itertools.count(1)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,11 +24,17 @@ if TYPE_CHECKING:
 
 def emptied(url: str) -> Iterator[Database]:
     """Open a database of a server, with tables in which nothing is."""
+    create_all(url)
     database = Database(url)
-    database.create_all()
     database.empty()
     yield database
     database.close()
+
+
+@cache
+def create_all(url: str) -> None:
+    """Make the tables: once is enough, since none of the tests that get them so removes one."""
+    Database(url).create_all()
 
 
 class DatabaseDriverContract(DriverContract):

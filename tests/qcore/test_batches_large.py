@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qcore import Stopped
     from qtest.clock import FrozenClock
 
-MANY = 3_000
+MANY = 2_001
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def test_a_large_batch_runs_and_ends_once(app: App, work: Callable[..., Stopped]
     pending = all_callbacks(batch(Step("x") for _ in range(MANY)))
 
     started = pending.dispatch(progress=lambda done, total: told.append((done, total)))
-    assert told == [(1_000, None), (2_000, None), (3_000, None)]
+    assert told == [(1_000, None), (2_000, None), (MANY, None)]
     assert (started.total, started.pending) == (MANY, MANY)
 
     work()
