@@ -46,7 +46,9 @@ class SignalWatch:
         self._force = force
         self._since: str | None = None
         self._is_known = False
-        self._in_trouble = False
+        self._misses = 0
+        """Looks in a row that the store did not answer."""
+        self._has_told = False
 
     @property
     def held(self) -> bool:
@@ -60,8 +62,11 @@ class SignalWatch:
         """
         self._since, self.restart = self._signals.start(), False
 
-    def look(self) -> None:
+    def look(self, *, told: bool = False) -> None:
         """Read the store; while it is away what was read last stays.
+
+        ``told``: the worker has said that its own server is away. That is mostly the same one, and once is enough; so
+        the first look in vain says nothing either, but leaves that to the worker.
 
         :raises DriverError: when it was never read.
         """
@@ -70,13 +75,14 @@ class SignalWatch:
         except DriverError as error:
             if not self._is_known:
                 raise
-            if not self._in_trouble:
+            self._misses += 1
+            if self._misses > 1 and not (told or self._has_told):
                 logger.warning("%s; restart, pause and maintenance are not heard of until it is back", error)
-            self._in_trouble = True
+                self._has_told = True
             return
-        if self._in_trouble:
+        if self._has_told:
             logger.warning("the store of restart, pause and maintenance is back")
-        self._is_known, self._in_trouble = True, False
+        self._is_known, self._misses, self._has_told = True, 0, False
 
     def heed(self, *, paused: bool) -> None:
         """Take what the signals of the process say now."""

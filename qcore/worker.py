@@ -46,6 +46,9 @@ LOOK_EVERY = 1.0
 AFTER_TROUBLE = 1.0
 """Seconds to wait after the backend could not be asked, half more or less by chance."""
 
+GIVE_BACK_WITHIN = 5.0
+"""Seconds in which a worker that ends tries to give back what it has not begun: half of what most are given."""
+
 
 class Stopped(NamedTuple):
     """How a run of the worker ended."""
@@ -126,7 +129,7 @@ class Worker:
                 reason = self._turn() if self.options.finite else self._turn_in_trouble()
             return self._stop(reason)
         finally:
-            self._give_back()
+            self._give_back_at_the_end()
             self.runner.rest()
             self.runner.close()
 
@@ -184,14 +187,21 @@ class Worker:
         return None if self._events.wants(Looping) or self._events.wants(JobPopping) else self._watch.queues
 
     def _give_back(self) -> None:
-        """Release a job that was taken ahead, as if it had not been."""
-        taken, self.runner.settlement.taken = self.runner.settlement.taken, None
-        if taken is None:
-            return
-        try:
+        """Release a job that was taken ahead, as if it had not been; it stays in hand when the backend is away."""
+        if (taken := self.runner.settlement.taken) is not None:
             self._driver.release(taken, count=False)
-        except DriverError as error:
-            logger.warning("a job could not be given back, and comes back after its lease: %s", error)
+            self.runner.settlement.taken = None
+
+    def _give_back_at_the_end(self) -> None:
+        """Insist: no job loses an attempt that nobody made because its server is restarted with the workers."""
+        end = self._clock.monotonic() + GIVE_BACK_WITHIN
+        while True:
+            try:
+                return self._give_back()
+            except DriverError as error:
+                if self._clock.monotonic() >= end:
+                    return logger.warning("a job not begun comes back after its lease, one try the fewer: %s", error)
+            self._clock.sleep(SLICE)
 
     def _looping(self) -> bool:
         """Ask the listeners whether to reserve in this turn; rest if not."""
@@ -206,7 +216,7 @@ class Worker:
         now = self._clock.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_EVERY
-            self._watch.look()
+            self._watch.look(told=self._in_trouble)
             self.restart, self.held = self._watch.restart, self._watch.held
             if self.restart or self.held:
                 self._may_not = True

@@ -9,7 +9,6 @@ from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,  # noqa: A004 - the client's name for it
     NoScriptError,
-    ReadOnlyError,
     ResponseError,
     TimeoutError,  # noqa: A004 - the same
 )
@@ -20,7 +19,7 @@ from qcore.redis import keys
 from qcore.redis.client import client_of
 from qcore.redis.link import Link
 from qcore.redis.script import packed
-from qcore.redis.trouble import TROUBLE, explained
+from qcore.redis.trouble import TROUBLE, explained, said_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -137,7 +136,7 @@ class RedisHome:
         """Tell whether the next connection may do better: this one was lost, or led to what is a replica now."""
         if isinstance(error, BusyLoadingError):
             return False
-        if isinstance(error, ConnectionError | TimeoutError | ReadOnlyError):
+        if isinstance(error, ConnectionError | TimeoutError) or said_by(error).startswith("READONLY"):
             return True
         return self.client.is_cluster and str(error).startswith(("MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN"))
 

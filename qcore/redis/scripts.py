@@ -110,23 +110,39 @@ end
 
 RESERVE = Script(START, _RESERVE, "return reserve(5)")
 
-_REMOVE = """
+# A call that is made again finds the job gone. It was its own first time, unless another worker ended the job before
+# that time came through: who fails a job leaves a mark, so that nobody takes the end that another gave it for its own.
+_ENDED = """
+local function said_again(id, token, only_last)
+  local failed = call('GET', P .. 'qcore:ended:' .. id)
+  if only_last then return failed == token and 'done' or 'gone' end
+  return failed and tonumber(failed) > tonumber(token) and 'gone' or 'done'
+end
+"""
+
+_REMOVE = (
+    _ENDED
+    + """
 local job, refused = found(ARGV[3], ARGV[4])
-if not job then return again and refused == 'gone' and 'done' or refused end
 local only_last = ARGV[5] == '1'
+if not job then return again and refused == 'gone' and said_again(ARGV[3], ARGV[4], only_last) or refused end
 if only_last and not (job.newest and call('ZSCORE', job.q .. ':reserved', job.member)) then return 'stale' end
 """
+)
 
 _REMOVED = """
 call('DEL', job.k)
 if call('ZREM', job.q .. ':reserved', job.member) == 0 then call('ZREM', job.q .. ':delayed', job.member) end
 """
 
-DELETE = Script(BEGIN, FOUND, _REMOVE, _REMOVED, "return job.newest and 'done' or 'late'")
+_MARK = "if only_last then call('SET', P .. 'qcore:ended:' .. ARGV[3], ARGV[4], 'PX', 60000) end"
+
+DELETE = Script(BEGIN, FOUND, _REMOVE, _REMOVED, _MARK, "return job.newest and 'done' or 'late'")
 
 DELETE_AND_RESERVE = Script(
     START,
     FOUND,
+    _ENDED,
     _RESERVE,
     """
 local job, said = found(ARGV[5], ARGV[6])
@@ -136,7 +152,7 @@ if job then
     _REMOVED,
     """
 elseif again and said == 'gone' then
-  said = 'done'
+  said = said_again(ARGV[5], ARGV[6], false)
 end
 local found = reserve(7)
 return type(found) == 'string' and said .. ' ' .. found or said
@@ -170,6 +186,7 @@ for each = pushes_at, failed_at - 1, 8 do  -- a key of somebody else is met whil
 end
 """,
     _REMOVED,
+    _MARK,
     """
 for each = unlocks_at, pushes_at - 1, 2 do
   local held = call('HGET', P .. 'qcore:keys', ARGV[each])

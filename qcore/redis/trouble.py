@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from redis import exceptions
 
 from qcore.errors import DriverError
@@ -47,10 +49,18 @@ _WORDS = (
     ("unknown command", "does not know a command ({error}): qcore needs redis 6.2 or newer"),
 )
 
+_FROM_SCRIPT = re.compile(r"^Error running script \(call to \w+\): (?:@user_script: ?\d+: )*-?")
+"""What servers before 7.0 write before an error of a command in a script."""
+
+
+def said_by(error: Exception) -> str:
+    """Give what a server complained about in one line, from its code word on."""
+    return _FROM_SCRIPT.sub("", " ".join(str(error).split()))
+
 
 def explained(error: Exception, where: str) -> DriverError:
     """Make the error of a server one that a user can act on; raise it ``from`` the original."""
-    said = " ".join(str(error).split())[:200]
+    said = said_by(error)[:200]
     for word, line in _WORDS:
         if said.startswith(word) or f" {word} " in f" {said} ":
             return DriverError(f"{where} {line.format(error=said)}")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 from typing import ClassVar
 
 from qcore.errors import DriverError
-from qtest.servers.server import Server
+from qtest.servers.server import MissingServerError, Server
 
 _PATIENCE = 10.0
+
+_OTHER = "QTEST_REDIS_SERVER"
+"""The variable that names another program: a redis-server of another version, or a valkey-server."""
 
 
 class RedisServer(Server):
@@ -30,6 +35,20 @@ class RedisServer(Server):
             "maxmemory-policy": "noeviction",
             **{name.replace("_", "-"): value for name, value in settings.items()},
         }
+
+    @classmethod
+    def path(cls, program: str | None = None) -> str:
+        """Find the program: the one that QTEST_REDIS_SERVER names, if it is set, else the one that is installed.
+
+        :raises MissingServerError: when it is not there.
+        """
+        given = os.environ.get(_OTHER) if program is None else None
+        if not given:
+            return super().path(program)
+        found = shutil.which(given)
+        if found is None:
+            raise MissingServerError(f"{_OTHER} is {given!r}, and that is no program here")
+        return found
 
     @property
     def url(self) -> str:

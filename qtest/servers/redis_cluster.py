@@ -16,10 +16,11 @@ _SLOTS = 16_384
 
 
 class RedisCluster:
-    """Three nodes without replicas."""
+    """Three nodes without replicas; ``settings`` are those of a ``RedisServer``."""
 
-    def __init__(self, nodes: int = 3) -> None:
-        self.nodes = [RedisServer(cluster_enabled="yes", cluster_node_timeout="5000") for _ in range(nodes)]
+    def __init__(self, nodes: int = 3, **settings: str) -> None:
+        own = {"cluster_enabled": "yes", "cluster_node_timeout": "5000", **settings}
+        self.nodes = [RedisServer(**own) for _ in range(nodes)]
 
     @property
     def url(self) -> str:

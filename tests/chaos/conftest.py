@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.chaos.places import OnMaria, OnPostgres, OnRedis, Place, SqliteFile
+from tests.chaos.places import OnCluster, OnMaria, OnPostgres, OnRedis, Place, SqliteFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SERVERS: dict[str, tuple[str, Callable[[Any], Place]]] = {
     "redis": ("redis_server", OnRedis),
+    "cluster": ("redis_cluster", OnCluster),
     "postgres": ("postgres_server", OnPostgres),
     "mariadb": ("maria_server", OnMaria),
 }

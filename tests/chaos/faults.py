@@ -72,11 +72,14 @@ ON_WORKERS: dict[str, Callable[[Process, float], None]] = {
 }
 _WEIGHTS = {"kill": 4, "freeze": 2}
 
+KILL_PRODUCER = "kill the producer"
+"""The one that takes its place knows what it has written down, and dispatches the rest."""
+
 
 def schedule(seed: int, count: int, place: Place) -> list[Fault]:
     """Choose what happens."""
     dice = random.Random(f"faults {seed}")
-    kinds = [*ON_WORKERS, *place.faults]
+    kinds = [*ON_WORKERS, KILL_PRODUCER, *place.faults]
     weights = [_WEIGHTS.get(kind, 1 if kind in ON_WORKERS else 2) for kind in kinds]
     chosen = dice.choices(kinds, weights, k=count)
     faults = [Fault(dice.uniform(0.05, 0.9), what, dice.randrange(100), dice.uniform(0.2, 1.0)) for what in chosen]
@@ -90,6 +93,9 @@ def done(fault: Fault, crew: Crew, place: Place) -> Iterable[Hit]:
         crew.server_was_away = True
         place.faults[fault.what](fault.seconds)
         return [] if fault.what in HARMLESS else [Hit(fault.what, None, begun, CLOCK.now())]
+    if fault.what == KILL_PRODUCER:
+        crew.kill_producer()
+        return []  # it excuses nothing: no job of it runs twice
     ready = crew.ready()
     worker = ready[fault.whom % len(ready)]
     ON_WORKERS[fault.what](worker, fault.seconds)

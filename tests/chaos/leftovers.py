@@ -10,6 +10,9 @@ from qcore.sql import Database
 LASTING = frozenset({"qcore:tokens", "qcore:failures", "qcore:queues"})
 """Keys of a redis server that stay: two that count up, and the names of the queues."""
 
+TAG = "{qcore}:"
+"""What keys begin with on a cluster."""
+
 CALLS = 16
 """How many calls to idle workers wait at most, where there are none."""
 
@@ -24,16 +27,19 @@ _ROWS = {
 
 def left_in(connection: dict[str, Any]) -> list[str]:
     """Name everything that is in the backend of a connection."""
-    return _keys(connection["url"]) if connection["driver"] == "redis" else _rows(connection["url"])
+    return _keys(connection) if connection["driver"] == "redis" else _rows(connection["url"])
 
 
-def _keys(url: str) -> list[str]:
+def _keys(connection: dict[str, Any]) -> list[str]:
     import redis
 
-    with closing(redis.Redis.from_url(url, decode_responses=True)) as client:
-        keys = sorted(set(map(str, client.scan_iter())) - LASTING)
+    kind: Any = redis.RedisCluster if "cluster" in connection else redis.Redis
+    with closing(kind.from_url(connection["url"], decode_responses=True)) as client:
+        keys = [key for key in sorted(client.scan_iter()) if key.removeprefix(TAG) not in LASTING]
         calls = {key for key in keys if key.endswith(":notify") and client.llen(key) <= CALLS}
-        return [f"key {key}" for key in keys if key not in calls]
+        # What a failure leaves for a minute, in case that its answer was lost.
+        marks = {key for key in keys if key.removeprefix(TAG).startswith("qcore:ended:") and client.pttl(key) > 0}
+        return [f"key {key}" for key in keys if key not in calls | marks]
 
 
 def _rows(url: str) -> list[str]:

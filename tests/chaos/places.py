@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from qcore.errors import DriverError
 from qcore.sql import Database
-from qtest.servers import MariaServer, PostgresServer, RedisServer
+from qtest.servers import MariaServer, PostgresServer, RedisCluster, RedisServer
+from qtest.servers.server import wait_for
 from tests.chaos.history import CLOCK
 
 if TYPE_CHECKING:
@@ -123,6 +124,28 @@ class OnRedis(ServerPlace):
             CLOCK.sleep(0.05)
 
 
+class OnCluster(OnRedis):
+    """A redis cluster; what happens to it happens to the node that holds the keys."""
+
+    name = "cluster"
+
+    def __init__(self, cluster: RedisCluster) -> None:
+        slot = int(cluster.nodes[0].say("CLUSTER KEYSLOT {qcore}"))
+        super().__init__(cluster.nodes[slot * len(cluster.nodes) // 16_384])
+        self._cluster = cluster
+
+    def _restart(self, seconds: float) -> None:
+        """The others have to let it in again before it takes commands."""
+        super()._restart(seconds)
+        wait_for(lambda: "cluster_state:ok" in self.server.say("CLUSTER INFO"))
+
+    def fresh(self, folder: Path) -> dict[str, Any]:
+        self.running()
+        others = [node.url for node in self._cluster.nodes if node is not self.server]
+        self._cluster.fresh()
+        return {"driver": "redis", "url": others[0], "cluster": True}
+
+
 class OnDatabase(ServerPlace):
     """A database server."""
 
@@ -172,6 +195,12 @@ def on_redis() -> Iterator[Place]:
 
 
 @contextmanager
+def on_cluster() -> Iterator[Place]:
+    with RedisCluster(appendfsync="always") as cluster:
+        yield OnCluster(cluster)
+
+
+@contextmanager
 def on_postgres() -> Iterator[Place]:
     with PostgresServer() as server:
         yield OnPostgres(server)
@@ -186,6 +215,7 @@ def on_maria() -> Iterator[Place]:
 PLACES: dict[str, Callable[[], AbstractContextManager[Place]]] = {
     "sqlite": on_sqlite,
     "redis": on_redis,
+    "cluster": on_cluster,
     "postgres": on_postgres,
     "mariadb": on_maria,
 }

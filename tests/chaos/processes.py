@@ -25,6 +25,9 @@ PATIENCE = 60.0
 NO_SERVER = 2
 """The exit code of a worker that finds no server when it begins."""
 
+KILLED = (-signal.SIGKILL,)
+"""How one ends that was killed."""
+
 WORK = ("-m", "qcore", "--app", "tests.chaos.apps:app", "work", "--timeout", "0", "--sleep", "0.2", "--quiet")
 
 
@@ -63,7 +66,7 @@ class Process:
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        self.expected = (-signal.SIGKILL,)
+        self.expected = KILLED
         self._process.kill()
         self._process.wait(PATIENCE)
 
@@ -92,10 +95,14 @@ class Process:
             self._process.wait(PATIENCE)
 
     @property
+    def said(self) -> str:
+        """What it has written to stdout and stderr."""
+        return self._errors.read_text(errors="replace")
+
+    @property
     def trouble(self) -> str:
         """What went wrong with a process that has ended; empty when nothing did."""
-        said = self._errors.read_text(errors="replace")
-        code = self._process.returncode
+        said, code = self.said, self._process.returncode
         if code in self.expected and "Traceback" not in said:
             return ""
         return f"process {self.pid} ended with {code}, and said: {said[-2000:].strip() or 'nothing'}"
@@ -112,16 +119,28 @@ class Crew:
         self._connection = connection
         self._size = size
 
-    def begin(self, *producer: str) -> Process:
-        """Start the workers, and the producer, which it gives."""
-        made = self._start("-m", "tests.chaos.producer", *producer)
+    def begin(self, *scenario: str) -> None:
+        """Start the producer and the workers."""
+        self._producer = ("-m", "tests.chaos.producer", *scenario)
+        self._start(*self._producer)
         self.fill()
-        return made
+
+    @property
+    def produces(self) -> bool:
+        """True while the producer runs."""
+        return self.all[0].runs
+
+    def kill_producer(self) -> None:
+        """Kill it, and start another one, which goes on where it was; one that has done its work is left alone."""
+        if self.produces:
+            self.all[0].kill()
+            self._start(*self._producer)
+            self.all[0], self.all[-1] = self.all[-1], self.all[0]
 
     def fill(self) -> None:
         """Start a worker for each that is missing, as a service manager does."""
         for each in self.all[1:] if self.server_was_away else ():
-            if not each.has_begun:
+            if not each.has_begun and each.expected != KILLED:
                 each.expected = (0, -signal.SIGTERM, NO_SERVER)
         while len(self.workers) < self._size:
             self._start(*WORK)

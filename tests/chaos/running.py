@@ -11,8 +11,8 @@ from tests.chaos.checker import Evidence, Violation, violations
 from tests.chaos.faults import Hit, done
 from tests.chaos.history import CLOCK, Reader
 from tests.chaos.leftovers import left_in
-from tests.chaos.processes import Crew, Process, wait_until
-from tests.chaos.producer import attempt_of, units_of
+from tests.chaos.processes import Crew, wait_until
+from tests.chaos.producer import attempt_of, known, units_of
 from tests.chaos.scenario import End
 
 if TYPE_CHECKING:
@@ -80,37 +80,37 @@ class Run:
         """Let it run through all that happens, and check it."""
         started = CLOCK.monotonic()
         try:
-            producer = self.crew.begin(self.kind, str(self.seed), str(self.size))
+            self.crew.begin(self.kind, str(self.seed), str(self.size))
             for fault in faults:
                 say(f"{self._done}/{self._expected} jobs, next: {fault.what}")
-                if not self._reached(fault.part * self._expected, producer):
+                if not self._reached(fault.part * self._expected):
                     break
                 self.hits += done(fault, self.crew, self.place)
                 self._faults += 1
             say(f"{self._done}/{self._expected} jobs, draining")
-            drained = self._drained(producer)
+            drained = self._drained()
             self.crew.stop()
             return self._report(CLOCK.monotonic() - started, drained=drained)
         finally:
             self.crew.end()
             self._app.close()
 
-    def _reached(self, count: float, producer: Process) -> bool:
+    def _reached(self, count: float) -> bool:
         """Wait until so many jobs have run; False when all have, before."""
         over = False
 
         def enough() -> bool:
             nonlocal over
             self._look()
-            over = self._done < count and self._is_over(producer)
+            over = self._done < count and self._is_over()
             return over or self._done >= count
 
         wait_until(enough, f"{count:.0f} jobs to run", DRAIN)
         return not over
 
-    def _drained(self, producer: Process) -> bool:
+    def _drained(self) -> bool:
         try:
-            wait_until(lambda: self._is_over(producer), "all jobs to end", DRAIN)
+            wait_until(self._is_over, "all jobs to end", DRAIN)
         except TimeoutError:
             return False
         return True
@@ -119,9 +119,9 @@ class Run:
         self.crew.fill()
         self._done += sum(line.what == "end" for line in self._reader.look())
 
-    def _is_over(self, producer: Process) -> bool:
+    def _is_over(self) -> bool:
         self._look()
-        if producer.runs:
+        if self.crew.produces:
             return False
         try:
             self._lowest = min([self._lowest, *(each.pending for each in self._app.batches.list())])
@@ -180,7 +180,7 @@ def promised(
     kind: str, seed: int, size: int, lines: Sequence[Line]
 ) -> tuple[dict[str, Promise], dict[str, Promise], frozenset[str]]:
     """Find out what was promised: jobs whose dispatch returned, whose dispatch raised, and that a lock refused."""
-    how = {line.name: line.what for line in lines if line.what in {"dispatched", "in doubt", "refused"}}
+    how = known(lines)
     promises: dict[str, Promise] = {}
     doubtful: dict[str, Promise] = {}
     refused: set[str] = set()

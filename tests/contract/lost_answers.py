@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from qcore.batches import BatchStore
     from qcore.failed import FailedStore
     from qcore.store import Store
+    from qtest.clock import FrozenClock
+
+    Parts = tuple[Any, Store, FailedStore, BatchStore]
+    """The driver, pipelined or not, and the stores of one home."""
 
 FAILED = FailedJob(payload(), "connection", "default", "Traceback", 1_900_000_000.0)
 LOCKED = Push("default", payload("locked"), 0, Lock("key", "locked", 10, LockRule.REFUSE))
@@ -24,11 +28,18 @@ LOCKED = Push("default", payload("locked"), 0, Lock("key", "locked", 10, LockRul
 class Scene:
     """A driver with its stores and one job in hand."""
 
-    def __init__(self, driver: Any, store: Store, failed: FailedStore, batches: BatchStore) -> None:  # noqa: ANN401 - pipelined or not
-        self.driver, self.store, self.failed, self.batches = driver, store, failed, batches
+    held: Reservation
+
+    def __init__(self, clock: FrozenClock, parts: Parts) -> None:
+        self.clock = clock
+        self.look_through(parts)
         self.held = pushed_and_reserved(self.driver)
         self.batches.create(new_batch(options("then", "finally")))
         self.batches.add(BATCH, ["job", "b"], [])
+
+    def look_through(self, parts: Parts) -> None:
+        """Ask these from now on."""
+        self.driver, self.store, self.failed, self.batches = parts
 
     def everything(self) -> object:
         """All that there is, but for tokens and numbers of failures."""

@@ -9,12 +9,24 @@ from qcore.redis.home import RedisHome
 from qcore.stores.redis import RedisFailedStore, RedisStore
 from qcore.stores.redis_batches import RedisBatchStore
 from qtest.batch_contract import BatchStoreContract
+from qtest.clock import FrozenClock
 from qtest.contract import DriverContract, Features
 from qtest.store_contract import FailedStoreContract, StoreContract
+from tests.contract.lost_answers import Scene
 
 if TYPE_CHECKING:
     from qcore.clock import Clock
     from qcore.driver import Driver
+    from tests.contract.lost_answers import Parts
+
+
+def parts_of(home: RedisHome, clock: Clock) -> Parts:
+    return RedisDriver(home, clock), RedisStore(home, clock), RedisFailedStore(home), RedisBatchStore(home, clock)
+
+
+def scene_on(home: RedisHome) -> Scene:
+    clock = FrozenClock()
+    return Scene(clock, parts_of(home, clock))
 
 
 class OnRedis:

@@ -36,7 +36,7 @@ def scene(database: Database) -> Scene:
     database.empty()
     clock = FrozenClock()
     store, batches = DatabaseStore(database, clock), DatabaseBatchStore(database, clock)
-    return Scene(driver_on(database, clock), store, DatabaseFailedStore(database), batches)
+    return Scene(clock, (driver_on(database, clock), store, DatabaseFailedStore(database), batches))
 
 
 EXCEPT = (

@@ -659,6 +659,26 @@ def test_a_worker_that_never_read_the_store_does_not_start(
     assert [] == ran
 
 
+def test_a_server_that_is_away_with_the_store_on_it_is_said_once(
+    app: App, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    trouble, driver = Trouble(app, monkeypatch), app.connection().driver
+    reserve = driver.reserve
+
+    def reserve_unless_away(*queues: Any, **wait: Any) -> Reservation | None:
+        if trouble.away:
+            raise DriverError("the server is away")
+        return reserve(*queues, **wait)
+
+    monkeypatch.setattr(driver, "reserve", reserve_unless_away)
+    at(clock, {5: lambda: setattr(trouble, "away", True), 30: lambda: setattr(trouble, "away", False)})
+
+    worker_of(app, max_time=60)[0].run()
+
+    back = f"the connection {app.connection().name!r} is back"
+    assert ["the server is away; trying again until it is back", back] == [record.message for record in caplog.records]
+
+
 def test_a_turn_that_asked_nothing_does_not_say_that_the_connection_is_back(
     app: App, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

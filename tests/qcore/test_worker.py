@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -498,11 +499,16 @@ class Flaky(MemoryDriver):
 
     def __init__(self, home: Memory, clock: FrozenClock, away: Sequence[int]) -> None:
         super().__init__(home, clock)
-        self.calls = 0
+        self.asked: list[float] = []
         self.away = away
+        self.monotonic = clock.monotonic
+
+    @property
+    def calls(self) -> int:
+        return len(self.asked)
 
     def reserve(self, queues: Sequence[str], *, wait: float = 0) -> Reservation | None:
-        self.calls += 1
+        self.asked.append(self.monotonic())
         if self.calls in self.away:
             message = f"the backend is away ({self.calls})"
             raise DriverError(message)
@@ -564,6 +570,22 @@ def test_later_a_worker_survives_it_asks_every_second_and_says_so_once(
         "the backend is away (2); trying again until it is back",
         "the connection 'memory' is back",
     ] == [record.message for record in caplog.records]
+
+
+def test_a_worker_asks_as_often_and_at_odd_moments_however_long_its_backend_was_away(
+    flaky: Callable[..., tuple[App, Flaky]],
+) -> None:
+    """It has a job again soon after the backend is back, and so have others, but not in the same moment."""
+    app, driver = flaky(*range(2, 602))
+    for _ in range(2):
+        app.push(doing(lambda _: None))
+
+    app.worker(options=WorkerOptions(memory=0, max_jobs=2)).run()
+
+    gaps = [after - before for before, after in pairwise(driver.asked[1:])]
+    assert 300 < sum(gaps)
+    assert 0.5 <= min(gaps) < 0.6
+    assert 1.4 < max(gaps) <= 1.5
 
 
 def test_new_trouble_is_a_new_line(flaky: Callable[..., tuple[App, Flaky]], caplog: pytest.LogCaptureFixture) -> None:

@@ -23,6 +23,7 @@ from tests.qcore.acting import doing, raising
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from qcore.driver import Reservation, Settled
     from qcore.worker import Stopped
 
 
@@ -135,21 +136,68 @@ def test_a_job_that_was_taken_before_a_pause_is_given_back(app: App) -> None:
     assert [("ready", 0)] == waiting(app)
 
 
+class Away:
+    """A backend that cannot be asked to release so many times."""
+
+    def __init__(self, app: App, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+        self.left = times
+        self._release = app.connection().driver.release
+        monkeypatch.setattr(app.connection().driver, "release", self.release)
+
+    def release(self, reservation: Reservation, **said: Any) -> Settled:
+        self.left -= 1
+        if self.left >= 0:
+            raise DriverError("the server is gone")
+        return self._release(reservation, **said)
+
+
+def test_a_job_is_given_back_when_the_server_is_there_again(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is restarted with its server waits for it: with one try only, the job would fail unseen."""
+    interruption, started = Interruption(), app.clock.monotonic()
+    for _ in range(2):
+        app.push(doing(lambda _: None))
+    app.listen(JobProcessed, lambda _: setattr(interruption, "signal", signal.SIGTERM))
+    Away(app, monkeypatch, 10)
+
+    work(app, interruption)
+    assert [("ready", 0)] == waiting(app)
+    assert 2.5 == app.clock.monotonic() - started
+
+
 def test_a_job_that_cannot_be_given_back_is_told_of(
+    app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    interruption, started = Interruption(), app.clock.monotonic()
+    for _ in range(2):
+        app.push(doing(lambda _: None))
+    app.listen(JobProcessed, lambda _: setattr(interruption, "signal", signal.SIGTERM))
+    Away(app, monkeypatch, 1000)
+
+    work(app, interruption)
+
+    told = "a job not begun comes back after its lease, one try the fewer"
+    assert [f"{told}: the server is gone"] == [record.message for record in caplog.records]
+    assert [("reserved", 1)] == waiting(app)
+    assert 5 == app.clock.monotonic() - started
+
+
+def test_a_paused_worker_keeps_the_job_until_it_can_be_given_back(
     app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     interruption = Interruption()
     for _ in range(2):
         app.push(doing(lambda _: None))
-    app.listen(JobProcessed, lambda _: setattr(interruption, "signal", signal.SIGTERM))
+    app.listen(JobProcessed, lambda _: setattr(interruption, "paused", True))
+    away = Away(app, monkeypatch, 3)
+    sleep, started = app.clock.sleep, app.clock.monotonic()
 
-    def gone(*_: object, **__: object) -> None:
-        raise DriverError("the server is gone")
+    def stop_when_it_is_back(seconds: float) -> None:
+        sleep(seconds)
+        if away.left < 0 or app.clock.monotonic() > started + 60:
+            interruption.signal = signal.SIGTERM
 
-    monkeypatch.setattr(app.connection().driver, "release", gone)
+    monkeypatch.setattr(app.clock, "sleep", stop_when_it_is_back)
+
     work(app, interruption)
-
-    assert ["a job could not be given back, and comes back after its lease: the server is gone"] == [
-        record.message for record in caplog.records
-    ]
-    assert [("reserved", 1)] == waiting(app)
+    assert [("ready", 0)] == waiting(app)
+    assert ["the server is gone; trying again until it is back"] == [record.message for record in caplog.records]

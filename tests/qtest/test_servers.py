@@ -144,9 +144,21 @@ class Refusing(RedisServer):
         super().__init__(nonsense="yes")
 
 
-def test_a_server_that_is_not_installed_says_what_to_install() -> None:
+def test_a_server_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QTEST_REDIS_SERVER", raising=False)
     with pytest.raises(MissingServerError, match="no-such-server is not installed: apt-get install no-such-package"):
         Absent().start()
+
+
+def test_a_variable_names_another_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = tmp_path / "valkey-server"
+    other.symlink_to(RedisServer.path())
+    monkeypatch.setenv("QTEST_REDIS_SERVER", str(other))
+    assert str(other) == RedisServer.path()
+
+    monkeypatch.setenv("QTEST_REDIS_SERVER", "/nowhere/redis-server")
+    with pytest.raises(MissingServerError, match="QTEST_REDIS_SERVER is '/nowhere/redis-server', and that is no prog"):
+        RedisServer().start()
 
 
 def test_a_server_that_does_not_start_shows_the_end_of_its_log() -> None:
