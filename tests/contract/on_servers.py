@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,9 +92,16 @@ class ServerContract:
     keeps_nul: bool
     """A text may hold the character 0."""
 
+    others: str
+    """Lists the numbers of all connections to the database but the one that asks."""
+    ending: str
+    """Ends the connection of a number."""
+
     def kill_connections(self, url: str) -> None:
         """Let the server end all connections to the database but the one that says so."""
-        raise NotImplementedError
+        with closing(Database(url)) as own:
+            for (number,) in own.connection().say(self.others):
+                own.connection().say(self.ending.format(number))
 
     # The time of the server counts.
 
@@ -270,7 +278,8 @@ class ServerContract:
 
     def connections(self, url: str) -> int:
         """Count the others' connections to the database."""
-        raise NotImplementedError
+        with closing(Database(url)) as own:
+            return len(own.connection().say(self.others))
 
     def test_an_interrupted_call_leaves_its_connection_unused(self, database: Database) -> None:
         driver = DatabaseDriver(database, SystemClock())

@@ -13,23 +13,16 @@ from qcore.stores.database import DatabaseFailedStore, DatabaseStore
 from qcore.stores.database_batches import DatabaseBatchStore
 from qtest.clock import FrozenClock
 from tests.contract.lost_answers import CALLS, Scene
-from tests.contract.on_databases import emptied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from qcore.sql import Database
+    from qtest.servers import MariaServer, PostgresServer
 
 
 @pytest.fixture(scope="module", params=["postgres_server", "maria_server"])
-def url(request: pytest.FixtureRequest) -> str:
-    fresh: str = request.getfixturevalue(request.param).fresh()
-    return fresh
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    yield from emptied(url)
+def server(request: pytest.FixtureRequest) -> PostgresServer | MariaServer:
+    server: PostgresServer | MariaServer = request.getfixturevalue(request.param)
+    return server
 
 
 def scene(database: Database) -> Scene:

@@ -20,22 +20,14 @@ from qcore.sql.trouble import LostError
 from qcore.stores.database import DatabaseStore
 from qtest.clock import FrozenClock
 from qtest.contract_base import payload
-from tests.contract.on_databases import emptied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from qtest.servers import MariaServer
 
 
 @pytest.fixture(scope="module")
-def url(maria_server: MariaServer) -> str:
-    return maria_server.fresh()
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    yield from emptied(url)
+def server(maria_server: MariaServer) -> MariaServer:
+    return maria_server
 
 
 @pytest.fixture
