@@ -39,6 +39,26 @@ _SETTINGS = (
 )
 
 
+class MysqlConnection(Connection):
+    """A connection to a server that hangs up on who sends it too much."""
+
+    longest: int
+    """Bytes of a statement."""
+    _dialect: Mysql
+
+    def _run(self, sql: str, values: list[Any] | None, *, many: bool = False) -> tuple[list[Row], int]:
+        raw = self.raw
+        try:
+            return super()._run(sql, values, many=many)
+        except LostError as error:
+            if not many and values and self._is_too_large(raw.cursor().mogrify(sql, values)):
+                raise self._dialect.too_large() from error.__cause__
+            raise
+
+    def _is_too_large(self, sent: str) -> bool:
+        return len(sent.encode("utf-8", "surrogateescape")) >= self.longest
+
+
 class Mysql:
     """One database on a server of MySQL or MariaDB."""
 
@@ -95,8 +115,12 @@ class Mysql:
         if code in _LOST or isinstance(error, OSError):
             return LostError(f"the connection to the {self.place} was lost: {on_one_line(error)}")
         if code in _TOO_LARGE:
-            return DriverError(f"the payload is larger than the {self.place} takes: raise its max_allowed_packet")
+            return self.too_large()
         return unexpected(error, self.place)
+
+    def too_large(self) -> DriverError:
+        """Say that the server takes no statement of that length."""
+        return DriverError(f"the payload is larger than the {self.place} takes: raise its max_allowed_packet")
 
     def exists(self) -> bool:
         """There may be."""
@@ -119,10 +143,11 @@ class Mysql:
             raise ConfigError(f"the URL of the {self.place} has a setting that pymysql does not: {error}") from error
         except (pymysql.Error, OSError, RuntimeError) as error:  # RuntimeError: a package for its password is missing
             raise DriverError(f"cannot connect to the {self.place}: {on_one_line(error)}") from error
-        connection = Connection(raw, self)
+        connection = MysqlConnection(raw, self)
         self._check_version(connection, str(raw.get_server_info()))
         for statement in _SETTINGS:
             connection.say(statement)
+        [(connection.longest,)] = connection.say("SELECT @@max_allowed_packet")
         return connection
 
     def _check_version(self, connection: Connection, version: str) -> None:
