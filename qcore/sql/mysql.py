@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from qcore.errors import ConfigError, DriverError, UnsupportedError
 from qcore.sql.connection import Connection
 from qcore.sql.pausing import Pausing
-from qcore.sql.server import LOCK_TIMEOUT, Address, on_one_line
+from qcore.sql.server import LOCK_TIMEOUT, PROBE_AFTER, PROBE_EVERY, PROBES, SILENCE, Address, on_one_line
 from qcore.sql.trouble import LostError, busy, missing_tables, unexpected
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ class Mysql:
         try:
             # A server of another kind says nothing, and waits for us to speak first.
             raw: Any = pymysql.connect(**{"read_timeout": settings["connect_timeout"]} | settings, autocommit=True)
+            _watch_network(raw._sock)  # noqa: SLF001 - pymysql has no setting for it
             raw._read_timeout = settings.get("read_timeout")  # noqa: SLF001 - statements may take long
         except TypeError as error:
             raise ConfigError(f"the URL of the {self.place} has a setting that pymysql does not: {error}") from error
@@ -206,6 +208,21 @@ def _take(runs: Runs, statements: MysqlStatements, queues: Sequence[str], inputs
             runs.changed(statements.hold, row=row[0], **inputs)
             return row
     return None
+
+
+def _watch_network(connected: socket.socket) -> None:
+    """Let the system notice a network that has died in silence, as libpq does for PostgreSQL."""
+    if connected.family == getattr(socket, "AF_UNIX", None):
+        return
+    options = {
+        "TCP_KEEPIDLE": PROBE_AFTER,
+        "TCP_KEEPINTVL": PROBE_EVERY,
+        "TCP_KEEPCNT": PROBES,
+        "TCP_USER_TIMEOUT": SILENCE * 1000,
+    }
+    for name, value in options.items():
+        if hasattr(socket, name):  # each system has some of them
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
