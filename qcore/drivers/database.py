@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from qcore.clock import Clock
     from qcore.driver import Lock
+    from qcore.failed import FailedJob
     from qcore.sql import Database
     from qcore.sql.connection import Asks, Row, Runs
     from qcore.sql.database import Timed
@@ -149,14 +150,26 @@ class DatabaseDriver:
         def remove(*, again: bool) -> Settled:
             connection = self.home.connection()
             if effects == NONE:
-                return _in_the_end(self._remove(connection, reservation, only_last=only_last), again=again)
-            with connection.transaction(repeatable=True):
                 settled = self._remove(connection, reservation, only_last=only_last)
-                if settled in {Settled.DONE, Settled.LATE}:
-                    self._apply(connection, effects)
-            return _in_the_end(settled, again=again)
+            else:
+                with connection.transaction(repeatable=True):
+                    settled = self._remove(connection, reservation, only_last=only_last)
+                    if settled in {Settled.DONE, Settled.LATE}:
+                        self._apply(connection, effects)
+            if not again or settled is not Settled.GONE:
+                return settled
+            return self._end_of(connection, reservation, effects.failed, only_last=only_last)
 
         return self.home.insist(remove)
+
+    def _end_of(self, runs: Asks, gone: Reservation, failed: FailedJob | None, *, only_last: bool = False) -> Settled:
+        """Say how a delete ended that finds nothing when it is repeated: well, unless another worker was before it.
+
+        The record of a failure tells whose end it was. Of a failure without one nobody can know.
+        """
+        records = runs.rows(self._timed.statements.find_failed, uuid=gone.payload.id)
+        is_kept = failed is None or any(failed.failed_at in record for record in records)
+        return Settled.DONE if (is_kept if only_last else not records) else Settled.GONE
 
     def _apply(self, runs: Runs, effects: Effects) -> None:
         statements, clock = self._timed
@@ -275,7 +288,9 @@ class PipelinedDatabaseDriver(DatabaseDriver):
             return (0, *lost) if lost else connection.rows(statement, **held, **names, **inputs)[0], again
 
         (deleted, *row), again = self.home.insist(both)
-        settled = Settled.DONE if deleted else _in_the_end(self.delete(reservation), again=again)
+        settled = Settled.DONE if deleted else self.delete(reservation)
+        if again and settled is Settled.GONE:
+            settled = self._end_of(self.home, reservation, None)
         return settled, None if row[0] is None else _reservation(row)
 
 
@@ -283,11 +298,6 @@ def driver_on(home: Database, clock: Clock, *, retry_after: float = 90) -> Datab
     """Make the driver that does the most on that database."""
     kind = PipelinedDatabaseDriver if home.dialect.is_pipelined else DatabaseDriver
     return kind(home, clock, retry_after=retry_after)
-
-
-def _in_the_end(settled: Settled, *, again: bool) -> Settled:
-    """Say how a delete ended: what is gone when it is repeated, it has removed."""
-    return Settled.DONE if again and settled is Settled.GONE else settled
 
 
 def _reservation(row: Sequence[Any]) -> Reservation:

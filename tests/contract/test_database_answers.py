@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from qcore.driver import NONE, Effects, Settled
 from qcore.drivers.database import driver_on
 from qcore.sql.connection import Connection
 from qcore.sql.trouble import LostError
 from qcore.stores.database import DatabaseFailedStore, DatabaseStore
 from qcore.stores.database_batches import DatabaseBatchStore
 from qtest.clock import FrozenClock
-from tests.contract.lost_answers import CALLS, Scene
+from qtest.contract_base import reserved
+from tests.contract.lost_answers import CALLS, FAILED, Scene
 
 if TYPE_CHECKING:
     from qcore.sql import Database
@@ -65,6 +67,30 @@ class Losing:
 @pytest.fixture
 def losing(monkeypatch: pytest.MonkeyPatch) -> Losing:
     return Losing(monkeypatch)
+
+
+@pytest.mark.parametrize("failing", [True, False], ids=["failing", "succeeding"])
+def test_who_repeats_a_delete_does_not_take_the_end_that_another_gave_the_job_for_its_own(
+    database: Database, monkeypatch: pytest.MonkeyPatch, *, failing: bool
+) -> None:
+    """The call was lost on its way, and before it came again the job ended otherwise: it cannot be done and failed."""
+    both = scene(database)
+    both.clock.advance(91)
+    newer = reserved(both.driver)
+    mine, other = (newer, both.held) if failing else (both.held, newer)
+    run = Connection._run
+
+    def lose_call_while_another_ends_it(connection: Connection, *_: object, **__: object) -> object:
+        monkeypatch.setattr(Connection, "_run", run)
+        effects = NONE if failing else Effects(failed=FAILED)
+        assert both.driver.delete(other, effects=effects, only_last=not failing) in {Settled.DONE, Settled.LATE}
+        connection.close()
+        raise LostError("lost on its way")
+
+    monkeypatch.setattr(Connection, "_run", lose_call_while_another_ends_it)
+
+    effects = Effects(failed=FAILED) if failing else NONE
+    assert Settled.GONE is both.driver.delete(mine, effects=effects, only_last=failing)
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in EXCEPT])
