@@ -160,6 +160,8 @@ def _hosts(text: str, url: str, default: int = 6379) -> list[tuple[str, int]]:
 def _plain(url: str, options: dict[str, Any], *, cluster: bool) -> Any:  # noqa: ANN401 - a client of redis-py
     import redis
 
+    from qcore.redis.trouble import TROUBLE, explained
+
     try:
         if cluster:
             # It asks its nodes while it is made: nothing else would wait for a host that does not answer.
@@ -167,6 +169,8 @@ def _plain(url: str, options: dict[str, Any], *, cluster: bool) -> Any:  # noqa:
         return redis.Redis.from_url(url, protocol=2, **options)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"the url of {without_password(url)} has a setting that is wrong: {error}") from error
+    except TROUBLE as error:
+        raise explained(error, without_password(url)) from error
 
 
 def _sentinel(url: str, options: dict[str, Any]) -> Any:  # noqa: ANN401 - a client of redis-py
