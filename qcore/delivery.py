@@ -214,7 +214,9 @@ class Tools(NamedTuple):
         None when nothing can, or when the store lives in another backend: its names may be of jobs that are elsewhere.
         """
         driver: Any = self.driver
-        return driver.find if isinstance(driver, Findable) and driver.home is self.store().home else None
+        if driver is None or driver.home is not self.store().home:
+            return None
+        return driver.find if isinstance(driver, Findable) else None
 
 
 _current: ContextVar[Delivery | None] = ContextVar("qcore_delivery", default=None)
