@@ -324,6 +324,10 @@ _CHECKS: dict[str, Callable[[object], str | None]] = {
     "socket_timeout": _wrong_seconds,
     "block_for": _wrong_pause,
     "cluster": _wrong_flag,
+    "ssl_ca_certs": _wrong_text,
+    "ssl_certfile": _wrong_text,
+    "ssl_keyfile": _wrong_text,
+    "ssl_check_hostname": _wrong_flag,
 }
 
 

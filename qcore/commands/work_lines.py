@@ -33,6 +33,8 @@ class Report(NamedTuple):
     delay: float | None = None
     others: int = 0
     """Like it, and without a line since the last one."""
+    told: bool = True
+    """False when the backend could not be told of the end."""
 
 
 class Note(NamedTuple):
@@ -90,6 +92,7 @@ class Json:
             status=report.status,
             attempts=delivery.attempts(),
             **self._error(report.error),
+            reason=None if report.told else "not_told",
             blocked_by=_blocked_by(report),
             timestamp=_iso(report.at),
             duration=None if report.duration is None else round(report.duration, 6),
@@ -180,7 +183,7 @@ class Plain(_ForPeople):
         verb, name = self._VERBS[report.status], escaped(delivery.name)
         details = f" [{self._details(delivery)}]" if self._verbosity else ""
         head = f"[{moment_text(report.at)}][{escaped(delivery.id)}]"
-        yield f"{head} {verb}: {name}{self._in_brackets(report.error)}{_block(report)}{details}"
+        yield f"{head} {verb}: {name}{self._in_brackets(report.error)}{_again(report)}{_block(report)}{details}"
         yield from self._traceback(report.error)
 
     def note(self, note: Note) -> str:
@@ -210,7 +213,7 @@ class Terminal(_ForPeople):
         word, colour = self._WORDS[report.status]
         yield self._line(report.at, self._head(report.delivery), self._tail(report), word, colour)
         if report.error is not None:
-            yield f"    {self._dressed(self._in_short(report.error), colour)}"
+            yield f"    {self._dressed(self._in_short(report.error) + _again(report), colour)}"
             yield from self._traceback(report.error)
 
     def note(self, note: Note) -> str:
@@ -249,6 +252,11 @@ def _block(report: Report) -> str:
     again = f", again in {span_text(report.delay)}" if report.delay else ""
     others = f"; {_others(report).rstrip()}" if report.others else ""
     return f" ({escaped(by)}{again}{others})"
+
+
+def _again(report: Report) -> str:
+    """Say that a job is not lost whose end the backend does not know."""
+    return "" if report.told else ": runs again when its lease is over"
 
 
 def _others(report: Report) -> str:

@@ -122,7 +122,8 @@ def _reported(event: JobProcessing | JobEnded, now: float) -> Report:
     if isinstance(event, JobProcessing):
         return Report(event.delivery, "starting", now)
     error = getattr(event, "error", None)
-    return Report(event.delivery, _STATUS[type(event)], now, event.duration, error, getattr(event, "delay", None))
+    delay, told = getattr(event, "delay", None), getattr(event, "told", True)
+    return Report(event.delivery, _STATUS[type(event)], now, event.duration, error, delay, told=told)
 
 
 class Warnings(logging.Handler):

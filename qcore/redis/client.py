@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -20,6 +21,8 @@ ANSWER_WITHIN = 5.0
 
 _OURS = {"decode_responses": False, "protocol": 2, "health_check_interval": 0}
 """What connections have to be like, whatever the client they are made from is set to."""
+
+_CERT_REQS = ("none", "optional", "required")
 
 _NOT_OURS = ("maint_notifications", "orig_", "oss_cluster", "maintenance", "retry")
 
@@ -101,10 +104,21 @@ def client_of(settings: Mapping[str, Any], source: str = "redis") -> Callable[[]
         where = checked_url(url)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from None
+    _check_tls(settings, source)
     options = {name: settings[name] for name in (*TLS, "username", "password", "socket_timeout") if name in settings}
     if "+sentinel" in url.partition(":")[0]:
         return lambda: Client(_sentinel(url, options), where, made_here=True)
     return lambda: Client(_plain(url, options, cluster=settings.get("cluster", False)), where, made_here=True)
+
+
+def _check_tls(settings: Mapping[str, Any], source: str) -> None:
+    """Name a file that is not there: redis-py would only say that there is none."""
+    for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+        if name in settings and not Path(settings[name]).is_file():
+            raise ConfigError(f"{source}: {name} names the file {settings[name]!r}, which is not there")
+    wanted = settings.get("ssl_cert_reqs")
+    if isinstance(wanted, str) and wanted not in _CERT_REQS:
+        raise ConfigError(f"{source}: ssl_cert_reqs is none, optional or required, got {wanted!r}")
 
 
 def checked_url(url: str) -> str:

@@ -44,6 +44,9 @@ _WORDS = (
     ("DB index is out of range", "has no database of that number: the url ends with one, most servers have 0 to 15"),
     ("Cluster mode is not enabled", "is no cluster: leave the setting cluster out"),
     ("non local key in a cluster node", "is a node of a cluster: set cluster = true"),
+    ("certificate is not valid for", "has the certificate of another host ({error}): name the host as it does"),
+    ("certificate has expired", "has a certificate that has expired: renew it"),
+    ("certificate verify failed:", "has a certificate that is not trusted ({error}): name its CA by ssl_ca_certs"),
     ("No master found", "is no Sentinel that answers and knows this primary: do they run, and is its name right?"),
     ("unknown command 'SENTINEL'", "is no Sentinel: name one, or write redis:// for a server without"),
     ("unknown command 'EVALSHA'", "runs no scripts: is it a Sentinel? Then write redis+sentinel://HOST:PORT/NAME"),
@@ -69,6 +72,10 @@ def explained(error: Exception, where: str) -> DriverError:
             return DriverError(f"{where} {line.format(error=said)}")
     if isinstance(error, exceptions.TimeoutError) and where.startswith("rediss"):
         return DriverError(f"{where} did not answer in time ({said}): does it speak TLS there? redis:// is without")
+    if where.startswith("redis://") and re.search("reset by peer|closed by server", said):
+        return DriverError(
+            f"{where} cannot be reached ({said}): is it running, and does it want TLS there? rediss:// is with"
+        )
     for kind, line in _CAUSES:
         if isinstance(error, kind):
             return DriverError(f"{where} {line.format(error=said)}")
