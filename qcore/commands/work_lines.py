@@ -19,6 +19,9 @@ _LONGEST = 500
 """Characters of an exception's message in a line."""
 
 
+STARTED = "started"
+
+
 class Report(NamedTuple):
     """What is known when a job begins or ends."""
 
@@ -33,7 +36,7 @@ class Report(NamedTuple):
 
 
 class Note(NamedTuple):
-    """What a worker was told from outside."""
+    """That a worker begins, or what it was told from outside."""
 
     worker: str
     connection: str
@@ -41,9 +44,13 @@ class Note(NamedTuple):
     at: float
     queue: str = ""
     reason: str = ""
+    place: str = ""
 
     def __str__(self) -> str:
         """Say what it is about."""
+        if self.status == STARTED:
+            where = f"{self.connection} ({self.place})" if self.place else self.connection
+            return f"on the queues {self.queue} of {where}"
         return f"queue {self.queue}" if self.queue else _REASONS[self.reason]
 
 
@@ -98,6 +105,7 @@ class Json:
             queue=note.queue,
             status=note.status,
             reason=note.reason,
+            place=note.place,
             timestamp=_iso(note.at),
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from qcore.commands.terminal import has_colour
 from qcore.commands.work_calm import Restless
-from qcore.commands.work_lines import Json, Note, Plain, Report, Terminal
+from qcore.commands.work_lines import STARTED, Json, Note, Plain, Report, Terminal
 from qcore.events import (
     JobEnded,
     JobFailed,
@@ -22,6 +22,7 @@ from qcore.events import (
     WorkerQueuePaused,
     WorkerQueueResumed,
     WorkerResuming,
+    WorkerStarting,
     WorkerStopping,
 )
 from qcore.limits import StopReason
@@ -102,6 +103,19 @@ def listen(app: App, style: Style, write: Callable[[str], None], *, calm: Calm) 
     if not isinstance(calm, Restless):
         ends.append(app.listen(JobLetThrough, lambda _: write_all(calm.let_through())))
     return ends + [app.listen(told, hear_told) for told in _TOLD]
+
+
+def listen_start(app: App, style: Style, write: Callable[[str], None], place: str) -> Callable[[], None]:
+    """Write a line when a worker begins: one that looks in the wrong place would be silent for ever.
+
+    Gives what ends it.
+    """
+
+    def hear(event: WorkerStarting) -> None:
+        names = ",".join(event.queues)
+        write(style.note(Note(event.worker, event.connection, STARTED, app.clock.now(), names, place=place)))
+
+    return app.listen(WorkerStarting, hear)
 
 
 def _reported(event: JobProcessing | JobEnded, now: float) -> Report:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from qcore.errors import ConfigError
+from qcore.hiding import HOW_TO_WRITE, driver_for, shown, without_password
 from qcore.redis import TLS
 
 if TYPE_CHECKING:
@@ -112,27 +113,35 @@ def checked_url(url: str) -> str:
     :raises ConfigError: when it is no URL of a redis server.
     """
     if not url.startswith(_SCHEMES):
-        raise ConfigError(f"{_shown(url)!r} is no address of a redis server: {_EXAMPLE}")
-    parts = urlsplit(url)
+        is_other = driver_for(url) == "database"
+        way = f'write driver = "database", or {_EXAMPLE.removeprefix("write ")}' if is_other else _EXAMPLE
+        raise ConfigError(f"{shown(url)} is no address of a redis server: {way}")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigError(f"{shown(url)} cannot be read; {HOW_TO_WRITE}, and %5B for [") from None
+    _check_password(parts)
     hosts = parts.netloc.rpartition("@")[2]
     if parts.scheme == "unix":
         if not parts.path.strip("/"):
-            raise ConfigError(f"{_shown(url)!r} names no socket: {_EXAMPLE}")
+            raise ConfigError(f"{shown(url)} names no socket: {_EXAMPLE}")
     elif "+sentinel" in parts.scheme:
         if not hosts or not parts.path.strip("/"):
-            raise ConfigError(f"{_shown(url)!r} names no Sentinel, or no primary: {_EXAMPLE}")
+            raise ConfigError(f"{shown(url)} names no Sentinel, or no primary: {_EXAMPLE}")
         _hosts(hosts, url)
     else:
         _hosts(hosts or "127.0.0.1", url)
     database = parts.path.rpartition("/")[2]
     if parts.scheme in {"redis", "rediss"} and database and not database.isdecimal():
-        raise ConfigError(f"{_shown(url)!r} names the database {database!r}, which is no number: {_EXAMPLE}")
-    return _shown(url)
+        raise ConfigError(f"{shown(url)} names the database {database!r}, which is no number: {_EXAMPLE}")
+    return without_password(url)
 
 
-def _shown(url: str) -> str:
-    scheme, parted, rest = url.partition("://")
-    return f"{scheme}{parted}{rest.rpartition('@')[2].partition('?')[0]}"
+def _check_password(parts: SplitResult) -> None:
+    """Refuse an address in which a part of the password is taken for the host."""
+    misread = "@" in parts.query and "@" not in parts.netloc and "=" not in parts.query.partition("@")[0]
+    if parts.scheme != "unix" and (misread or "@" in parts.path + parts.fragment):
+        raise ConfigError(f"the url has a password that cannot be read: {HOW_TO_WRITE}")
 
 
 def _hosts(text: str, url: str, default: int = 6379) -> list[tuple[str, int]]:
@@ -142,7 +151,8 @@ def _hosts(text: str, url: str, default: int = 6379) -> list[tuple[str, int]]:
         if not each.endswith("]") and ":" in each:
             host, _, port = each.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
-            raise ConfigError(f"{_shown(url)!r} has the host {each!r}: {_EXAMPLE}")
+            named = each if "@" in url else without_password(f"redis://{each}").removeprefix("redis://")
+            raise ConfigError(f"{shown(url)} has the host {named!r}: {_EXAMPLE}")
         found.append((host.strip("[]"), int(port)))
     return found
 
@@ -150,13 +160,17 @@ def _hosts(text: str, url: str, default: int = 6379) -> list[tuple[str, int]]:
 def _plain(url: str, options: dict[str, Any], *, cluster: bool) -> Any:  # noqa: ANN401 - a client of redis-py
     import redis
 
+    from qcore.redis.trouble import TROUBLE, explained
+
     try:
         if cluster:
             # It asks its nodes while it is made: nothing else would wait for a host that does not answer.
             return redis.RedisCluster.from_url(url, protocol=2, **{"socket_timeout": ANSWER_WITHIN} | options)
         return redis.Redis.from_url(url, protocol=2, **options)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"the url of {_shown(url)} has a setting that is wrong: {error}") from error
+        raise ConfigError(f"the url of {without_password(url)} has a setting that is wrong: {error}") from error
+    except TROUBLE as error:
+        raise explained(error, without_password(url)) from error
 
 
 def _sentinel(url: str, options: dict[str, Any]) -> Any:  # noqa: ANN401 - a client of redis-py
