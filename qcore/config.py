@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from qcore.errors import ConfigError, JobDefinitionError
+from qcore.hiding import SECRET_KEYS, driver_for, shown
 from qcore.options import checked_name
-from qcore.redaction import SECRET_KEYS
 from qcore.sealing import Keys
 
 Settings = Mapping[str, Any]
@@ -90,7 +90,7 @@ class Config:
         _check_tables(self)
         for name in _NAMES:
             if not isinstance(getattr(self, name), str):
-                message = f"{self.source}: {name} is the name of a connection, got {getattr(self, name)!r}"
+                message = f"{self.source}: {name} is the name of a connection, got {shown(getattr(self, name))}"
                 raise ConfigError(message)
         given = self.redact.get("keys", SECRET_KEYS)
         settings = {
@@ -134,7 +134,7 @@ def _check_tables(config: Config) -> None:
     for table, known in _TABLES.items():
         settings = getattr(config, table)
         if not isinstance(settings, Mapping):
-            message = f"{config.source}: {table} is a table of settings, got {settings!r}"
+            message = f"{config.source}: {table} is a table of settings, got {shown(settings)}"
             raise ConfigError(message)
         unknown = sorted(set(settings) - set(known)) if known else []
         if unknown:
@@ -151,9 +151,19 @@ def _connection(config: Config, name: str) -> dict[str, Any]:
     given: object = config.connections.get(name, {})
     settings = {**_BUILT_IN.get(name, {}), **given} if isinstance(given, Mapping) else {}
     if not isinstance(settings.get("driver"), str):
-        message = f"{config.source}: the connection {name!r} is a table that names its driver, got {given!r}"
-        raise ConfigError(message)
+        raise ConfigError(f"{config.source}: the connection {name!r} {_how_to_name_a_driver(name, given, settings)}")
     return settings
+
+
+def _how_to_name_a_driver(name: str, given: object, settings: Settings) -> str:
+    driver = driver_for(settings.get("url"))
+    if "driver" in settings or not driver:
+        return f"is a table that names its driver, got {shown(given)}"
+    import difflib
+
+    close = difflib.get_close_matches(name, _BUILT_IN, n=1)
+    meant = f", or is the connection {close[0]!r} meant?" if close else ""
+    return f'names no driver: write driver = "{driver}" below [connections.{name}]{meant}'
 
 
 def _here() -> Path:
@@ -205,7 +215,7 @@ def _section(path: Path) -> dict[str, Any]:
     tools = content.get("tool", {})
     section = tools.get("qcore", {}) if isinstance(tools, dict) else tools
     if not isinstance(section, dict):
-        message = f"{path}: [tool.qcore] is a table of settings, got {section!r}"
+        message = f"{path}: [tool.qcore] is a table of settings, got {shown(section)}"
         raise ConfigError(message)
     return section
 
@@ -277,7 +287,7 @@ def _listed(value: object, what: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in value.split(",") if part.strip())
     if isinstance(value, list | tuple) and all(isinstance(part, str) and part.strip() for part in value):
         return tuple(value)
-    message = f"{what} is a list of names, got {value!r}"
+    message = f"{what} is a list of names, got {shown(value)}"
     raise ConfigError(message)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qcore.drivers.memory import MemoryDriver
 from qcore.drivers.null import NullDriver
 from qcore.errors import ConfigError, JobDefinitionError, UnknownConnectionError
+from qcore.hiding import shown
 from qcore.memory import Memory
 from qcore.options import checked_name
 from qcore.payload import FAR
@@ -153,9 +154,8 @@ class Connections:
         settings = self.config.connections.get(name)
         if settings is None:
             known = ", ".join(sorted(self.config.connections))
-            message = (
-                f"there is no connection {name!r} ({self.config.source}); there are {known}{self._how_to_have(name)}"
-            )
+            where = f"there is no connection {shown(name)} ({self.config.source})"
+            message = f"{where}; there are {known}{self._how_to_have(name)}"
             raise UnknownConnectionError(message)
         return settings
 
@@ -261,7 +261,7 @@ class Connections:
         if row is None:
             known = ", ".join(sorted(self._rows))
             message = (
-                f"{self.config.source}: the connection {name!r} wants the driver {settings['driver']!r}; "
+                f"{self.config.source}: the connection {name!r} wants the driver {shown(settings['driver'])}; "
                 f"there are {known}"
             )
             raise ConfigError(message)
@@ -276,7 +276,9 @@ class Connections:
         for setting, value in settings.items():
             wrong = _CHECKS[setting](value) if setting in _CHECKS else None
             if wrong:
-                message = f"{self.config.source}: {setting} of the connection {name!r} {wrong}, got {value!r}"
+                message = (
+                    f"{self.config.source}: {setting} of the connection {name!r} {wrong}, got {shown(value, setting)}"
+                )
                 raise ConfigError(message)
 
 
@@ -322,6 +324,10 @@ _CHECKS: dict[str, Callable[[object], str | None]] = {
     "socket_timeout": _wrong_seconds,
     "block_for": _wrong_pause,
     "cluster": _wrong_flag,
+    "ssl_ca_certs": _wrong_text,
+    "ssl_certfile": _wrong_text,
+    "ssl_keyfile": _wrong_text,
+    "ssl_check_hostname": _wrong_flag,
 }
 
 

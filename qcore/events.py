@@ -183,6 +183,8 @@ class JobLost(JobEnded):
     """Ending: the lease was lost, so failing or releasing was refused: the job is in other hands."""
 
     error: BaseException | None = None
+    told: bool = True
+    """False: the backend was away, and the job runs again when its lease is over, however it has ended."""
 
 
 @dataclass(slots=True, eq=False, repr=False)

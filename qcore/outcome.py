@@ -48,6 +48,8 @@ class Lost(NamedTuple):
     """The lease was lost before the outcome could be settled; the job is in other hands."""
 
     intended: Done | Skipped | Released | Failed
+    told: bool = True
+    """False when the backend could not even be told: the job is in nobody's hands once its lease is over."""
 
 
 Outcome = Done | Skipped | Released | Failed | Lost

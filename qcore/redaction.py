@@ -6,11 +6,10 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from qcore.hiding import HIDDEN, SECRET_KEYS, is_secret
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-SECRET_KEYS = ("password", "passwd", "secret", "token", "api_key", "apikey", "authorization", "credential")
-HIDDEN = "[redacted]"
 
 _LONGEST = 64_000
 _VALUE = r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|(?:(?:Bearer|Basic|Digest|Token)[ \t]+)?[^\s,;)\]}]+)"""
@@ -49,14 +48,10 @@ class Redactor:
     def value(self, value: object) -> object:
         """Hide the values of secret names in a JSON structure."""
         if isinstance(value, dict):
-            return {key: HIDDEN if self._is_secret(key) else self.value(entry) for key, entry in value.items()}
+            return {key: HIDDEN if is_secret(key, self._keys) else self.value(entry) for key, entry in value.items()}
         if isinstance(value, list):
             return [self.value(entry) for entry in value]
         return value
-
-    def _is_secret(self, name: str) -> bool:
-        name = name.lower().replace("-", "_")
-        return any(key in name for key in self._keys)
 
 
 def exception_text(error: BaseException, redactor: Redactor) -> str:

@@ -66,8 +66,9 @@ def resolve(name: str) -> type[Job]:
         if name in _OWN:
             return _own(name)
         message = (
-            f"no job named {name!r} is known here{_nearest(name)}: add its module to imports; "
-            "a worker that is running already knows a new job only after a restart"
+            f"no job named {name!r} is known here{_nearest(name)}: add its module to imports; restart workers that are "
+            "older than the job; keep the old name of a renamed one in its aliases=; give projects that share a server "
+            "a prefix or a database each"
         )
         raise UnknownJobError(message) from None
 

@@ -105,7 +105,7 @@ class Runner:
         try:
             outcome = self.settlement.settle(delivery, self._lived_through(delivery, started), started)
         except DriverError as error:
-            self.settlement.announce(delivery, Lost(Released(0, error)), started)
+            self.settlement.announce(delivery, Lost(Released(0, error), told=False), started)
             raise
         finally:
             self.delivery = None

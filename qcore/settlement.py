@@ -185,8 +185,8 @@ class Settlement:
                 self._events.emit(JobReleased(delivery, duration, delay, error, vetoed))
             case Failed(error=error):
                 self._events.emit(JobFailed(delivery, duration, error))
-            case Lost(intended=intended):
-                self._events.emit(JobLost(delivery, duration, getattr(intended, "error", None)))
+            case Lost(intended=intended, told=told):
+                self._events.emit(JobLost(delivery, duration, getattr(intended, "error", None), told))
 
 
 def _storable(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -113,6 +114,8 @@ def app_in_memory() -> App:
     """
     config = Config.load()
     outside = {name: its for name, its in config.connections.items() if its["driver"] not in _SHARED_WITH_NOBODY}
+    if config.default == os.environ.get("QUEUE_CONNECTION") and config.default not in config.connections:
+        outside[config.default] = {}  # the variable is everybody's, and may be meant for another program
     moved = placed("memory", outside, Path)
     failed = config.failed if config.failed == "null" else "default"
     return App(replace(config, connections={**config.connections, **moved}, failed=failed, store="default"))

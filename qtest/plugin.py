@@ -55,11 +55,28 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     names = ", ".join(f"{name}=" for name in _MARKER)
     config.addinivalue_line("markers", f"queue({names}): the test has the fixture queue_fake, set up like this")
+    _check_drivers(config)
     if _chosen(config, "qtest_guard", ("on", "off")) == "on":
         from qcore import current
 
         config.add_cleanup(partial(current.refuse_pushes, current.refusal()))
         current.refuse_pushes(_UNGUARDED)
+
+
+def _check_drivers(config: pytest.Config) -> None:
+    """Refuse names on the command line that do not exist, rather than in each test."""
+    if not (names := _listed_drivers({}, config)):
+        return
+    from qcore.errors import ConfigError, UnsupportedError
+    from qtest.drivers import check
+
+    for name in names:
+        try:
+            check(name)
+        except UnsupportedError:
+            continue  # it is not there: tests that want it skip
+        except ConfigError as error:
+            raise pytest.UsageError(f"--queue-drivers: {error}") from None
 
 
 @pytest.hookimpl(tryfirst=True)

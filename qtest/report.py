@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from qcore.events import JobEnded, JobFailed, JobLost, JobProcessed, JobReleased, JobSkipped
+from qcore.hiding import HIDDEN
 from qcore.options import timestamp
-from qcore.redaction import HIDDEN
 from qtest.matching import Difference, Expectation, Text, in_seconds
 from qtest.plain_text import plain, text_of
 from qtest.pushes import Fate

@@ -9,8 +9,8 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from qcore.function_job import FunctionJob
+from qcore.hiding import HIDDEN
 from qcore.jobs import Job, Prepared
-from qcore.redaction import HIDDEN
 from qtest.expecting import Like, fields_of
 from qtest.matching import Text
 from qtest.plain_text import plain, repr_of

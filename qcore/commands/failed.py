@@ -62,16 +62,21 @@ def _head(app: App, record: FailedJob) -> tuple[object, ...]:
     return record.number, record.id, job_name(app, record.payload), where, moment_text(record.failed_at)
 
 
-_BEGIN = "Traceback (most recent call last):"
+_BEGINS = (
+    "Traceback (most recent call last):",
+    # What follows has a traceback only if it was raised itself.
+    "The above exception was the direct cause of the following exception:",
+    "During handling of the above exception, another exception occurred:",
+)
 
 
 def headline(record: FailedJob) -> str:
     """Give the line that names the exception: the first one behind the frames of the last traceback."""
     lines = record.exception.strip().splitlines()
-    begins = max((number for number, line in enumerate(lines) if line == _BEGIN), default=None)
+    begins = max((number for number, line in enumerate(lines) if line in _BEGINS), default=None)
     if begins is None:
         return lines[-1] if lines else ""
-    return next((line for line in lines[begins + 1 :] if not line.startswith("  ")), lines[-1])
+    return next((line for line in lines[begins + 1 :] if line and not line.startswith("  ")), lines[-1])
 
 
 def _as_json(app: App, record: FailedJob, *, whole: bool) -> dict[str, object]:

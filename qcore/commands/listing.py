@@ -53,8 +53,14 @@ def say(line: str) -> None:
 
 def place_of(queue: Queue) -> str:
     """Say where a connection keeps its jobs: the absolute path of its file, or its server, if its home can tell."""
+    address = address_of(queue)
+    return f"{queue.name} ({address})" if address else queue.name
+
+
+def address_of(queue: Queue) -> str:
+    """Give the absolute path of the file of a connection, or its server; empty if its home cannot tell."""
     home = queue.driver.home
-    return f"{queue.name} ({home.place})" if isinstance(home, Placed) else queue.name
+    return home.place if isinstance(home, Placed) else ""
 
 
 def job_name(app: App, at_rest: Payload) -> str:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import click
 
-from qcore.commands.listing import place_of
+from qcore.commands.listing import address_of, place_of
 from qcore.commands.project import Project, pass_project
 from qcore.commands.terminal import escaped
 from qcore.commands.values import BACKOFF, COUNT, NUMBER, QUEUES, SECONDS, largest
 from qcore.commands.work_calm import Calm, Restless
 from qcore.commands.work_options import check_leases, worker_options
-from qcore.commands.work_output import Printer, Warnings, listen, style_for
+from qcore.commands.work_output import Printer, Warnings, listen, listen_start, style_for
 from qcore.driver import Inspectable
 from qcore.errors import DriverError
 from qcore.limits import StopReason
@@ -86,7 +86,8 @@ def command(project: Project, /, connection: str | None, **given: Any) -> None:
     prints = redirect_stdout(sys.stderr if output.as_json else sys.stdout)
     if sys.stderr.isatty() and output.talks:
         project.on_stop = _say_stopping
-    with project.worker(app, queue, options) as (worker, signals), _talking(app, output, signals), prints:
+    place = None if once or options.finite else address_of(queue)
+    with project.worker(app, queue, options) as (worker, signals), _talking(app, output, signals, place), prints:
         if output.talks:
             _greet(app, queue, options)
         failed, code = _run_one(worker) if once else _run_many(worker)
@@ -114,8 +115,8 @@ def _backoff(*said: float | Sequence[float] | None) -> float | Sequence[float] |
 
 
 @contextmanager
-def _talking(app: App, output: _Output, signals: Interruption) -> Iterator[None]:
-    """Write what happens: jobs to stdout, warnings to stderr."""
+def _talking(app: App, output: _Output, signals: Interruption, place: str | None) -> Iterator[None]:
+    """Write what happens: jobs to stdout, warnings to stderr; at the start ``place``, for one who stays."""
 
     def stop() -> None:
         signals.signal = signals.signal or signal.SIGPIPE
@@ -127,7 +128,11 @@ def _talking(app: App, output: _Output, signals: Interruption) -> Iterator[None]
         if not output.quiet:
             # Machines count lines, and who says -v wants to see them all.
             calm = Restless() if output.as_json or output.verbosity else Calm()
-            for end in listen(app, style(sys.stdout), Printer(sys.stdout, stop), calm=calm):
+            look, write = style(sys.stdout), Printer(sys.stdout, stop)
+            ends = listen(app, look, write, calm=calm)
+            if place is not None and (output.as_json or not sys.stdout.isatty()):
+                ends.append(listen_start(app, look, write, place))
+            for end in ends:
                 stack.callback(end)
         log = logging.getLogger("qcore")
         if not log.hasHandlers():  # else the jobs' own modules set up logging: theirs is the word

@@ -19,6 +19,9 @@ _LONGEST = 500
 """Characters of an exception's message in a line."""
 
 
+STARTED = "started"
+
+
 class Report(NamedTuple):
     """What is known when a job begins or ends."""
 
@@ -30,10 +33,12 @@ class Report(NamedTuple):
     delay: float | None = None
     others: int = 0
     """Like it, and without a line since the last one."""
+    told: bool = True
+    """False when the backend could not be told of the end."""
 
 
 class Note(NamedTuple):
-    """What a worker was told from outside."""
+    """That a worker begins, or what it was told from outside."""
 
     worker: str
     connection: str
@@ -41,9 +46,13 @@ class Note(NamedTuple):
     at: float
     queue: str = ""
     reason: str = ""
+    place: str = ""
 
     def __str__(self) -> str:
         """Say what it is about."""
+        if self.status == STARTED:
+            where = f"{self.connection} ({self.place})" if self.place else self.connection
+            return f"on the queues {self.queue} of {where}"
         return f"queue {self.queue}" if self.queue else _REASONS[self.reason]
 
 
@@ -83,6 +92,7 @@ class Json:
             status=report.status,
             attempts=delivery.attempts(),
             **self._error(report.error),
+            reason=None if report.told else "not_told",
             blocked_by=_blocked_by(report),
             timestamp=_iso(report.at),
             duration=None if report.duration is None else round(report.duration, 6),
@@ -98,6 +108,7 @@ class Json:
             queue=note.queue,
             status=note.status,
             reason=note.reason,
+            place=note.place,
             timestamp=_iso(note.at),
         )
 
@@ -172,7 +183,7 @@ class Plain(_ForPeople):
         verb, name = self._VERBS[report.status], escaped(delivery.name)
         details = f" [{self._details(delivery)}]" if self._verbosity else ""
         head = f"[{moment_text(report.at)}][{escaped(delivery.id)}]"
-        yield f"{head} {verb}: {name}{self._in_brackets(report.error)}{_block(report)}{details}"
+        yield f"{head} {verb}: {name}{self._in_brackets(report.error)}{_again(report)}{_block(report)}{details}"
         yield from self._traceback(report.error)
 
     def note(self, note: Note) -> str:
@@ -202,7 +213,7 @@ class Terminal(_ForPeople):
         word, colour = self._WORDS[report.status]
         yield self._line(report.at, self._head(report.delivery), self._tail(report), word, colour)
         if report.error is not None:
-            yield f"    {self._dressed(self._in_short(report.error), colour)}"
+            yield f"    {self._dressed(self._in_short(report.error) + _again(report), colour)}"
             yield from self._traceback(report.error)
 
     def note(self, note: Note) -> str:
@@ -241,6 +252,11 @@ def _block(report: Report) -> str:
     again = f", again in {span_text(report.delay)}" if report.delay else ""
     others = f"; {_others(report).rstrip()}" if report.others else ""
     return f" ({escaped(by)}{again}{others})"
+
+
+def _again(report: Report) -> str:
+    """Say that a job is not lost whose end the backend does not know."""
+    return "" if report.told else ": runs again when its lease is over"
 
 
 def _others(report: Report) -> str:

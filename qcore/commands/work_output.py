@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from qcore.commands.terminal import has_colour
 from qcore.commands.work_calm import Restless
-from qcore.commands.work_lines import Json, Note, Plain, Report, Terminal
+from qcore.commands.work_lines import STARTED, Json, Note, Plain, Report, Terminal
 from qcore.events import (
     JobEnded,
     JobFailed,
@@ -22,6 +22,7 @@ from qcore.events import (
     WorkerQueuePaused,
     WorkerQueueResumed,
     WorkerResuming,
+    WorkerStarting,
     WorkerStopping,
 )
 from qcore.limits import StopReason
@@ -104,11 +105,25 @@ def listen(app: App, style: Style, write: Callable[[str], None], *, calm: Calm) 
     return ends + [app.listen(told, hear_told) for told in _TOLD]
 
 
+def listen_start(app: App, style: Style, write: Callable[[str], None], place: str) -> Callable[[], None]:
+    """Write a line when a worker begins: one that looks in the wrong place would be silent for ever.
+
+    Gives what ends it.
+    """
+
+    def hear(event: WorkerStarting) -> None:
+        names = ",".join(event.queues)
+        write(style.note(Note(event.worker, event.connection, STARTED, app.clock.now(), names, place=place)))
+
+    return app.listen(WorkerStarting, hear)
+
+
 def _reported(event: JobProcessing | JobEnded, now: float) -> Report:
     if isinstance(event, JobProcessing):
         return Report(event.delivery, "starting", now)
     error = getattr(event, "error", None)
-    return Report(event.delivery, _STATUS[type(event)], now, event.duration, error, getattr(event, "delay", None))
+    delay, told = getattr(event, "delay", None), getattr(event, "told", True)
+    return Report(event.delivery, _STATUS[type(event)], now, event.duration, error, delay, told=told)
 
 
 class Warnings(logging.Handler):

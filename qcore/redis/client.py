@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from qcore.errors import ConfigError
+from qcore.hiding import HOW_TO_WRITE, driver_for, shown, without_password
 from qcore.redis import TLS
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ ANSWER_WITHIN = 5.0
 
 _OURS = {"decode_responses": False, "protocol": 2, "health_check_interval": 0}
 """What connections have to be like, whatever the client they are made from is set to."""
+
+_CERT_REQS = ("none", "optional", "required")
 
 _NOT_OURS = ("maint_notifications", "orig_", "oss_cluster", "maintenance", "retry")
 
@@ -100,10 +104,21 @@ def client_of(settings: Mapping[str, Any], source: str = "redis") -> Callable[[]
         where = checked_url(url)
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from None
+    _check_tls(settings, source)
     options = {name: settings[name] for name in (*TLS, "username", "password", "socket_timeout") if name in settings}
     if "+sentinel" in url.partition(":")[0]:
         return lambda: Client(_sentinel(url, options), where, made_here=True)
     return lambda: Client(_plain(url, options, cluster=settings.get("cluster", False)), where, made_here=True)
+
+
+def _check_tls(settings: Mapping[str, Any], source: str) -> None:
+    """Name a file that is not there: redis-py would only say that there is none."""
+    for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+        if name in settings and not Path(settings[name]).is_file():
+            raise ConfigError(f"{source}: {name} names the file {settings[name]!r}, which is not there")
+    wanted = settings.get("ssl_cert_reqs")
+    if isinstance(wanted, str) and wanted not in _CERT_REQS:
+        raise ConfigError(f"{source}: ssl_cert_reqs is none, optional or required, got {wanted!r}")
 
 
 def checked_url(url: str) -> str:
@@ -112,27 +127,35 @@ def checked_url(url: str) -> str:
     :raises ConfigError: when it is no URL of a redis server.
     """
     if not url.startswith(_SCHEMES):
-        raise ConfigError(f"{_shown(url)!r} is no address of a redis server: {_EXAMPLE}")
-    parts = urlsplit(url)
+        is_other = driver_for(url) == "database"
+        way = f'write driver = "database", or {_EXAMPLE.removeprefix("write ")}' if is_other else _EXAMPLE
+        raise ConfigError(f"{shown(url)} is no address of a redis server: {way}")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigError(f"{shown(url)} cannot be read; {HOW_TO_WRITE}, and %5B for [") from None
+    _check_password(parts)
     hosts = parts.netloc.rpartition("@")[2]
     if parts.scheme == "unix":
         if not parts.path.strip("/"):
-            raise ConfigError(f"{_shown(url)!r} names no socket: {_EXAMPLE}")
+            raise ConfigError(f"{shown(url)} names no socket: {_EXAMPLE}")
     elif "+sentinel" in parts.scheme:
         if not hosts or not parts.path.strip("/"):
-            raise ConfigError(f"{_shown(url)!r} names no Sentinel, or no primary: {_EXAMPLE}")
+            raise ConfigError(f"{shown(url)} names no Sentinel, or no primary: {_EXAMPLE}")
         _hosts(hosts, url)
     else:
         _hosts(hosts or "127.0.0.1", url)
     database = parts.path.rpartition("/")[2]
     if parts.scheme in {"redis", "rediss"} and database and not database.isdecimal():
-        raise ConfigError(f"{_shown(url)!r} names the database {database!r}, which is no number: {_EXAMPLE}")
-    return _shown(url)
+        raise ConfigError(f"{shown(url)} names the database {database!r}, which is no number: {_EXAMPLE}")
+    return without_password(url)
 
 
-def _shown(url: str) -> str:
-    scheme, parted, rest = url.partition("://")
-    return f"{scheme}{parted}{rest.rpartition('@')[2].partition('?')[0]}"
+def _check_password(parts: SplitResult) -> None:
+    """Refuse an address in which a part of the password is taken for the host."""
+    misread = "@" in parts.query and "@" not in parts.netloc and "=" not in parts.query.partition("@")[0]
+    if parts.scheme != "unix" and (misread or "@" in parts.path + parts.fragment):
+        raise ConfigError(f"the url has a password that cannot be read: {HOW_TO_WRITE}")
 
 
 def _hosts(text: str, url: str, default: int = 6379) -> list[tuple[str, int]]:
@@ -142,7 +165,8 @@ def _hosts(text: str, url: str, default: int = 6379) -> list[tuple[str, int]]:
         if not each.endswith("]") and ":" in each:
             host, _, port = each.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
-            raise ConfigError(f"{_shown(url)!r} has the host {each!r}: {_EXAMPLE}")
+            named = each if "@" in url else without_password(f"redis://{each}").removeprefix("redis://")
+            raise ConfigError(f"{shown(url)} has the host {named!r}: {_EXAMPLE}")
         found.append((host.strip("[]"), int(port)))
     return found
 
@@ -150,13 +174,17 @@ def _hosts(text: str, url: str, default: int = 6379) -> list[tuple[str, int]]:
 def _plain(url: str, options: dict[str, Any], *, cluster: bool) -> Any:  # noqa: ANN401 - a client of redis-py
     import redis
 
+    from qcore.redis.trouble import TROUBLE, explained
+
     try:
         if cluster:
             # It asks its nodes while it is made: nothing else would wait for a host that does not answer.
             return redis.RedisCluster.from_url(url, protocol=2, **{"socket_timeout": ANSWER_WITHIN} | options)
         return redis.Redis.from_url(url, protocol=2, **options)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"the url of {_shown(url)} has a setting that is wrong: {error}") from error
+        raise ConfigError(f"the url of {without_password(url)} has a setting that is wrong: {error}") from error
+    except TROUBLE as error:
+        raise explained(error, without_password(url)) from error
 
 
 def _sentinel(url: str, options: dict[str, Any]) -> Any:  # noqa: ANN401 - a client of redis-py

@@ -6,11 +6,14 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import (
+    AskError,
     BusyLoadingError,
+    ClusterDownError,
     ConnectionError,  # noqa: A004 - the client's name for it
     NoScriptError,
     ResponseError,
     TimeoutError,  # noqa: A004 - the same
+    TryAgainError,
 )
 
 from qcore.clock import SystemClock
@@ -32,6 +35,9 @@ BLOCK_FOR = 5.0
 """Seconds that one blocking read lasts at most; then it is sent anew."""
 
 _OLDEST = (6, 2)
+
+_ELSEWHERE = (AskError, ClusterDownError, TryAgainError)
+"""What a node of a cluster says when another one may have the keys; a MovedError is an AskError."""
 
 _TOKENS = b"qcore:tokens"
 
@@ -80,10 +86,7 @@ class RedisHome:
         :raises DriverError: when that is a cluster, and none of its nodes answers.
         """
         if self._client is None:
-            try:
-                self._client = self._make_client()
-            except TROUBLE as error:
-                raise explained(error, "the redis cluster") from error
+            self._client = self._make_client()
         return self._client
 
     @property
@@ -121,7 +124,7 @@ class RedisHome:
             return False
         if isinstance(error, ConnectionError | TimeoutError) or said_by(error).startswith("READONLY"):
             return True
-        return self.client.is_cluster and str(error).startswith(("MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN"))
+        return self.client.is_cluster and isinstance(error, _ELSEWHERE)
 
     def _run(self, script: Script, arguments: Sequence[Argument]) -> Any:  # noqa: ANN401 - what a script gives
         link, key = self.link(), self.token_key

@@ -18,6 +18,7 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (exceptions.ReadOnlyError, "is a replica, and cannot be written: name the primary, or connect through Sentinel"),
     (exceptions.OutOfMemoryError, "is out of memory (its maxmemory is reached): nothing was stored; give it more"),
     (exceptions.NoPermissionError, "does not let this user do that ({error}): see the ACL rules in docs/redis.md"),
+    (exceptions.AskError, "is a node of a cluster: set cluster = true"),  # MovedError among them
     (exceptions.ClusterDownError, "is a cluster that is down ({error}): it will be back when its nodes are"),
     (exceptions.TimeoutError, "did not answer in time ({error})"),
     (exceptions.ConnectionError, "cannot be reached ({error}): is it running, and is the url right?"),
@@ -42,7 +43,10 @@ _WORDS = (
     ("NOREPLICAS", "has too few replicas to take writes: it will be back when they are"),
     ("DB index is out of range", "has no database of that number: the url ends with one, most servers have 0 to 15"),
     ("Cluster mode is not enabled", "is no cluster: leave the setting cluster out"),
-    ("MOVED", "is a node of a cluster: set cluster = true"),
+    ("non local key in a cluster node", "is a node of a cluster: set cluster = true"),
+    ("certificate is not valid for", "has the certificate of another host ({error}): name the host as it does"),
+    ("certificate has expired", "has a certificate that has expired: renew it"),
+    ("certificate verify failed:", "has a certificate that is not trusted ({error}): name its CA by ssl_ca_certs"),
     ("No master found", "is no Sentinel that answers and knows this primary: do they run, and is its name right?"),
     ("unknown command 'SENTINEL'", "is no Sentinel: name one, or write redis:// for a server without"),
     ("unknown command 'EVALSHA'", "runs no scripts: is it a Sentinel? Then write redis+sentinel://HOST:PORT/NAME"),
@@ -60,12 +64,18 @@ def said_by(error: Exception) -> str:
 
 def explained(error: Exception, where: str) -> DriverError:
     """Make the error of a server one that a user can act on; raise it ``from`` the original."""
+    if isinstance(error, exceptions.RedisClusterException) and isinstance(error.__cause__, TROUBLE):
+        error = error.__cause__  # what the last node said
     said = said_by(error)[:200]
     for word, line in _WORDS:
         if said.startswith(word) or f" {word} " in f" {said} ":
             return DriverError(f"{where} {line.format(error=said)}")
     if isinstance(error, exceptions.TimeoutError) and where.startswith("rediss"):
         return DriverError(f"{where} did not answer in time ({said}): does it speak TLS there? redis:// is without")
+    if where.startswith("redis://") and re.search("reset by peer|closed by server", said):
+        return DriverError(
+            f"{where} cannot be reached ({said}): is it running, and does it want TLS there? rediss:// is with"
+        )
     for kind, line in _CAUSES:
         if isinstance(error, kind):
             return DriverError(f"{where} {line.format(error=said)}")

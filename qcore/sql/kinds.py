@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qcore.errors import ConfigError, UnsupportedError
+from qcore.hiding import driver_for, shown
 
 if TYPE_CHECKING:
     from qcore.sql.dialect import Dialect
@@ -18,11 +19,13 @@ def dialect_of(url: str, settings: dict[str, Any], *, create: bool) -> Dialect:
     :raises ConfigError: when it is no URL, or a setting is not one of that database.
     :raises UnsupportedError: when it is one of another kind of database.
     """
-    scheme, colon, _ = url.partition(":")
+    scheme, parted, _ = url.partition("://")
     if "\0" in url:
         raise ConfigError("the URL of the database has a NUL in it: remove it")
-    if not colon:
-        raise ConfigError(f"{url!r} is no database URL: write {_WAYS}")
+    if driver_for(url) == "redis":
+        raise ConfigError(f'{shown(url)} is no database URL but one of redis: write driver = "redis"')
+    if not parted:
+        raise ConfigError(f"{shown(url)} is no database URL, it has no ://: write {_WAYS}")
     if scheme == "postgres":  # what hosts of databases still call it
         scheme, url = "postgresql", f"postgresql{url.removeprefix('postgres')}"
     name = scheme.partition("+")[0]

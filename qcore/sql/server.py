@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from qcore.errors import ConfigError, MissingExtraError
+from qcore.hiding import HOW_TO_WRITE, without_password
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -52,12 +53,19 @@ class Address:
         try:
             url = make_url(self._url).set(drivername=self._dialect_name)
         except (ArgumentError, ValueError) as error:
-            name = self._url.partition("+")[0].partition(":")[0]
+            name = self._name
             message = f"the URL of the {name} database cannot be read: write {name}://USER:PASSWORD@HOST:PORT/DATABASE"
             raise ConfigError(message) from error
+        where = f"{url.host}{url.database if url.password else ''}"
+        if "@" in (where if url.database else self._url.rpartition(f"@{url.host}")[2] + where):
+            raise ConfigError(f"the URL of the {self._name} database has an @ in its password: {HOW_TO_WRITE}")
         if not url.database:
-            raise ConfigError(f"{url} names no database: add /DATABASE")
+            raise ConfigError(f"{without_password(self._url)} names no database: add /DATABASE")
         return url
+
+    @property
+    def _name(self) -> str:
+        return self._url.partition("+")[0].partition(":")[0]
 
     @property
     def place(self) -> str:

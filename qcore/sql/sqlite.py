@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from qcore.clock import SystemClock
 from qcore.errors import ConfigError, DriverError
+from qcore.hiding import shown
 from qcore.sql.connection import Connection
 from qcore.sql.dialect import take_by_one_statement
 from qcore.sql.trouble import missing_tables, unexpected
@@ -230,10 +231,10 @@ def _file_of(url: str) -> str:
     scheme, _, rest = url.partition(":")
     _, _, module = scheme.partition("+")
     if not rest.startswith("//") or module not in {"", "pysqlite"} or "?" in rest:
-        raise ConfigError(f"{url!r} is no database URL: write sqlite:///FILE")
+        raise ConfigError(f"{shown(url)} is no database URL: write sqlite:///FILE")
     path = rest.removeprefix("//")
     if path in {"", "/", "/:memory:"}:
         raise ConfigError("every thread would have a SQLite memory of its own: use the memory driver, or a file")
     if not path.startswith("/"):
-        raise ConfigError(f"{url!r} names a host: write sqlite:///FILE, with three slashes")
+        raise ConfigError(f"{shown(url)} names a host: write sqlite:///FILE, with three slashes")
     return path.removeprefix("/")

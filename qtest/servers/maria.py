@@ -14,6 +14,7 @@ class MariaServer(Server):
 
     program: ClassVar[str] = "mariadbd"
     package: ClassVar[str] = "mariadb-server"
+    helpers: ClassVar[tuple[str, ...]] = ("mariadb-install-db",)
 
     def __init__(self, **settings: str) -> None:
         """``settings`` are those of my.cnf; a ``-`` is written ``_``."""
@@ -52,7 +53,7 @@ class MariaServer(Server):
 
     def _prepare(self) -> None:
         self._say(
-            "mariadb-install-db",
+            *self.helpers,
             "--no-defaults",
             f"--datadir={self.folder / 'data'}",
             f"--user={_me()}",

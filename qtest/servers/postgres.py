@@ -14,6 +14,7 @@ class PostgresServer(Server):
 
     program: ClassVar[str] = "postgres"
     package: ClassVar[str] = "postgresql"
+    helpers: ClassVar[tuple[str, ...]] = ("initdb",)
     folders: ClassVar[tuple[str, ...]] = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin")
     # An immediate shutdown: backends end where they are, and the next start recovers from the log. After a
     # SIGKILL of the first process alone, the others would hold on to the shared memory for a moment.

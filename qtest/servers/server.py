@@ -42,6 +42,8 @@ class Server:
     """The Debian package that brings the program."""
     folders: ClassVar[tuple[str, ...]] = ("usr/sbin", "usr/local/sbin")
     """Where below the root the program may be, although the PATH does not say so."""
+    helpers: ClassVar[tuple[str, ...]] = ()
+    """Other programs that it is started with."""
     crash: ClassVar[signal.Signals] = signal.SIGKILL
     """Ends the server without any last words."""
     account: ClassVar[str | None] = None
@@ -54,11 +56,13 @@ class Server:
 
     @classmethod
     def path(cls, program: str | None = None) -> str:
-        """Find a program of the server.
+        """Find a program of the server, by default that of the server itself: it is no use without its helpers.
 
         :raises MissingServerError: says which package to install.
         """
         name = program or cls.program
+        for helper in () if program else cls.helpers:
+            cls.path(helper)
         more = [str(folder) for pattern in cls.folders for folder in sorted(Path("/").glob(pattern), reverse=True)]
         # Its own folder first: what Debian puts on the PATH for it may be a wrapper.
         found = shutil.which(name, path=os.pathsep.join(more)) or shutil.which(name)

@@ -228,6 +228,19 @@ def test_the_list_names_the_exception_also_when_its_message_has_many_lines(
     assert f"RuntimeError: {message.partition(chr(92))[0]}" == json.loads(shown)["exception"]
 
 
+def test_the_list_names_what_the_worker_named_when_a_time_limit_was_over(project: Project, cli: Cli) -> None:
+    project.write(
+        "jobs/long.py", "from qcore import Job\nclass Long(Job):\n    def handle(self):\n        while 1: pass\n"
+    )
+    cli("dispatch", "Long")
+    said = cli("work", "--once", "--timeout", "0.01", "--memory", "0").stdout
+
+    [shown] = cli("failed", "--json").stdout.splitlines()
+
+    assert "Failed: Long (TimeoutExceededError: Long ran longer than its 0.01 seconds)" in said
+    assert "qcore.errors.TimeoutExceededError: Long ran longer than its 0.01 seconds" == json.loads(shown)["exception"]
+
+
 HOLDING = """
     from qcore import Job, job
 

@@ -141,10 +141,10 @@ def test_a_worker_that_was_paused_goes_on(project: Project, cli: Cli) -> None:
         worker.process.terminate()
         finished = worker.finish()
 
-    assert ["paused", "resumed", "starting", "success"] == [entry["status"] for entry in finished.entries]
+    assert ["started", "paused", "resumed", "starting", "success"] == [entry["status"] for entry in finished.entries]
     first = {"level": "info", "worker": "default", "connection": "database", "queue": "default"}
-    assert first.items() <= finished.entries[0].items()
-    assert "reason" not in finished.entries[0]
+    assert first.items() <= finished.entries[1].items()
+    assert "reason" not in finished.entries[1]
 
 
 def test_one_signal_pauses_a_worker_and_another_lets_it_go_on(project: Project, cli: Cli) -> None:

@@ -47,7 +47,7 @@ def test_two_workers_finish_their_jobs_and_leave(project: Project, cli: Cli) -> 
     assert "Processed: Gated" in ended[0].out
     assert ended[0].out.splitlines()[-1].endswith("] Stopping: told to restart")
     assert "started\nfinished\n" == ended[1].err
-    assert ["starting", "success", "stopping"] == [entry["status"] for entry in ended[1].entries]
+    assert ["started", "starting", "success", "stopping"] == [entry["status"] for entry in ended[1].entries]
     assert "restart_signal" == ended[1].entries[-1]["reason"]
     assert (0, 0, 0) == project.counts()
 

@@ -13,6 +13,7 @@ from qcore import App, Config, Job, WorkerOptions
 from qcore.commands.work_calm import Restless
 from qcore.commands.work_lines import Json, Plain, Style, Terminal
 from qcore.commands.work_output import Printer, listen
+from qcore.errors import DriverError
 from qcore.events import (
     JobFailing,
     JobProcessing,
@@ -26,6 +27,8 @@ from qcore.middleware import Release, Skip
 from qtest.clock import FrozenClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qcore.events import Event
 
 FORTY_TWO_MILLISECONDS = 0.042
@@ -138,6 +141,34 @@ def test_every_end_has_its_line(stage: Stage, what: str, options: dict[str, Any]
     lines = stage.run(what, Plain(stage.app.redactor, 0), **options)
 
     assert ["Processing: Acts", expected] == [re.sub(r"^\[.*?\]\[.*?\] ", "", line) for line in lines]
+
+
+AGAIN = "runs again when its lease is over"
+
+
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [
+        (lambda app: Plain(app.redactor, 0), f"Lost: Acts (DriverError: gone away): {AGAIN}"),
+        (lambda app: Terminal(app.redactor, 0, colour=False), f"    DriverError: gone away: {AGAIN}"),
+        (lambda app: Json(app.redactor), '"message": "gone away", "reason": "not_told", '),
+    ],
+)
+def test_a_job_whose_end_could_not_be_told_is_said_to_run_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, style: Callable[[App], Style], expected: str
+) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise DriverError("gone away")
+
+    monkeypatch.setattr(stage.app.connection().driver, "delete", gone)
+    with pytest.raises(DriverError, match="gone away"):
+        stage.run("nothing", style(stage.app))
+
+    assert expected in stage.lines[-1]
+
+
+def test_a_job_that_is_in_other_hands_is_not_said_to_run_again(stage: Stage) -> None:
+    assert AGAIN not in stage.run("lose", Plain(stage.app.redactor, 0))[-1]
 
 
 def test_a_job_that_is_not_run_is_skipped(stage: Stage) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from datetime import datetime
+from json import loads
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,6 +48,23 @@ def test_a_pipe_gets_the_lines_of_a_log(project: Project, cli: Cli) -> None:
     ]
     assert "\x1b" not in finished.out
     assert "" == finished.err
+
+
+def test_a_worker_that_stays_says_where_it_works_also_to_a_log(project: Project) -> None:
+    place = project.root / ".qcore/queue.sqlite3"
+
+    text = project.run("work", "--queue", "mail,low", "--max-time", "0.01").out
+    json = project.run("work", "--max-time", "0.01", "--json", "--name", "w1")
+
+    assert text.partition("] ")[2] == f"Started: on the queues mail,low of database ({place})\n"
+    known = {"level": "info", "worker": "w1", "connection": "database", "queue": "default", "status": "started"}
+    assert (known | {"place": str(place)}).items() <= loads(json.out).items()
+
+
+@pytest.mark.parametrize("how", ["--once", "--stop-when-empty", "--drain", "--quiet"])
+def test_a_worker_that_does_not_stay_or_is_to_be_quiet_does_not_say_where(project: Project, how: str) -> None:
+    for more in ([], ["--json"]):
+        assert (0, "", "") == project.run("work", how, "--max-time", "0.01", *more)
 
 
 def test_q_says_nothing(project: Project, cli: Cli) -> None:

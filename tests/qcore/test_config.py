@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from qcore import App, Config, ConfigError, JobDefinitionError
-from qcore.redaction import SECRET_KEYS
+from qcore.hiding import SECRET_KEYS
 from qcore.sql import Database
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from qcore.redaction import HIDDEN, SECRET_KEYS, Redactor, exception_text
+from qcore.hiding import HIDDEN, SECRET_KEYS
+from qcore.redaction import Redactor, exception_text
 
 redactor = Redactor()
 SECRET = "hunter2"

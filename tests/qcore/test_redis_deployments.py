@@ -1,20 +1,18 @@
-"""Redis as operators set it up: behind TLS, for a user who may little, with a Sentinel that promotes a replica."""
+"""Redis as operators set it up: behind TLS, with a Sentinel that promotes a replica."""
 
 from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from redis import Redis
 
-from qcore import App, Config, Job, WorkerOptions, batch
 from qcore.clock import SystemClock
 from qcore.driver import Payload
 from qcore.drivers.redis import RedisDriver
-from qcore.errors import DriverError
+from qcore.errors import ConfigError, DriverError
 from qcore.redis.client import client_of
 from qcore.redis.home import RedisHome
 from qtest.contract_base import reserved
@@ -25,9 +23,8 @@ from tests.qcore.certificates import certificate_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import Any
-
-PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
 
 
 def home_at(**settings: Any) -> RedisHome:
@@ -71,53 +68,45 @@ def test_jobs_go_through_tls(behind_tls: str, authority: Path) -> None:
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(behind_tls: str) -> None:
-    home = home_at(url=behind_tls)
+    said = trouble_at(url=behind_tls)
 
-    with pytest.raises(DriverError, match=r"127\.0\.0\.1.*cannot be reached.*certificate"):
+    assert "it has a certificate that is not trusted (" in said
+    assert said.endswith("): name its CA by ssl_ca_certs")
+
+
+def test_a_certificate_of_another_host_is_told(behind_tls: str, authority: Path) -> None:
+    url = behind_tls.replace("127.0.0.1", "localhost")
+
+    said = trouble_at(url=url, ssl_ca_certs=str(authority / "cert.pem"))
+
+    assert said.startswith("it has the certificate of another host (")
+
+
+def test_a_server_behind_tls_that_is_asked_without_is_told(behind_tls: str) -> None:
+    said = trouble_at(url=behind_tls.replace("rediss", "redis"))
+
+    assert said.startswith("it cannot be reached (")
+    assert said.endswith("): is it running, and does it want TLS there? rediss:// is with")
+
+
+@pytest.mark.parametrize("setting", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
+def test_a_file_of_a_certificate_that_is_missing_is_named(setting: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^redis: {setting} names the file '/no/such\.pem', which is not there"):
+        home_at(url="rediss://127.0.0.1:1/0", **{setting: "/no/such.pem"})
+
+
+def test_whether_a_certificate_is_wanted_is_one_of_three_words() -> None:
+    with pytest.raises(ConfigError, match=r"^redis: ssl_cert_reqs is none, optional or required, got 'nope'"):
+        home_at(url="rediss://127.0.0.1:1/0", ssl_cert_reqs="nope")
+
+
+def trouble_at(**settings: Any) -> str:
+    """Give what using a server says; its address is ``it``."""
+    home = home_at(**settings)
+    with pytest.raises(DriverError) as caught:
         RedisDriver(home, SystemClock()).size("default")
     home.close()
-
-
-# A user who may no more than the page on redis says.
-
-
-ran: list[str] = []
-
-
-class Step(Job, unique=True, tries=1):
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def unique_id(self) -> str:
-        return self.name
-
-    def handle(self) -> None:
-        ran.append(self.name)
-        if self.name == "broken":
-            raise ValueError(self.name)
-
-
-def test_the_user_of_the_page_may_do_all_that_an_app_does(redis_server: RedisServer) -> None:
-    ran.clear()
-    url = redis_server.fresh()
-    [said] = re.findall(r"^ACL SETUSER .*$", PAGE.read_text(), re.MULTILINE)
-    redis_server.say(said)
-    settings = {"driver": "redis", "url": url, "username": "worker", "password": "secret"}
-    app = App(Config(default="redis", connections={"redis": settings}))
-    with app.activate():
-        Step("one").dispatch()
-        Step("broken").dispatch()
-        started = batch([Step("two"), Step("three")]).dispatch()
-        app.worker(options=WorkerOptions(memory=0, stop_when_empty=True)).run()
-
-        assert ["one", "broken", "two", "three"] == ran
-        assert ["broken"] == [record.exception.split()[-1] for record in app.failed.list()]
-        found = started.fresh()
-        assert found is not None
-        assert found.finished
-        assert 0 == app.connection().clear()
-    app.close()
-    redis_server.say("ACL DELUSER worker")
+    return str(caught.value).replace(home.place, "it")
 
 
 # A replica that is promoted.

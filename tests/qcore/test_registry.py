@@ -161,8 +161,9 @@ def test_an_unknown_name_says_what_is_near_and_what_to_do() -> None:
 
     with pytest.raises(UnknownJobError, match=r"no job named 'jobs:ImportCvs'.*did you mean .*jobs:ImportCsv.*imports"):
         registry.resolve("jobs:ImportCvs")
-    with pytest.raises(UnknownJobError, match="add its module to imports"):
+    with pytest.raises(UnknownJobError, match="add its module to imports") as caught:
         registry.resolve("zzz")
+    assert [] == [way for way in ("restart", "aliases=", "prefix") if way not in str(caught.value)]
 
 
 def test_a_name_in_a_payload_imports_nothing(module: Callable[[str, str], Any], tmp_path: Path) -> None:

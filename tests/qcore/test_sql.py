@@ -338,7 +338,9 @@ def test_a_database_in_memory_is_refused(url: str) -> None:
 
 
 def test_what_is_no_url_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'sqlite' is no database URL: write sqlite:///FILE, postgresql://"):
+    with pytest.raises(
+        ConfigError, match="'sqlite' is no database URL, it has no ://: write sqlite:///FILE, postgresql://"
+    ):
         Database("sqlite").connection()
 
 

@@ -44,7 +44,7 @@ def trouble(url: str) -> str:
             "postgresql://me:secret@host:port/db",
             "the URL of the postgresql database cannot be read: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
         ),
-        ("mysql://me:secret@host", "mysql+pymysql://me:***@host names no database: add /DATABASE"),
+        ("mysql://me:secret@host", "mysql://host names no database: add /DATABASE"),
         (
             "postgresql+asyncpg://me:secret@host/db",
             "qcore speaks to postgresql by psycopg: write postgresql+psycopg://",

@@ -365,6 +365,34 @@ def test_a_driver_that_is_not_there_skips_or_fails_as_told(
     result.stdout.fnmatch_lines([f"*{said}*"])
 
 
+def test_a_driver_that_does_not_exist_is_told_before_any_test(outer: pytest.Pytester) -> None:
+    outer.makepyfile("def test_x(queue_fake): pass")
+
+    result = outer.runpytest_inprocess("--queue-drivers=memory,nosuch")
+
+    assert pytest.ExitCode.USAGE_ERROR == result.ret
+    there_are = "there are memory, sqlite, fakeredis, redis, postgres, mysql"
+    assert result.errlines == [f"ERROR: --queue-drivers: there is no driver 'nosuch' for tests; {there_are}", ""]
+
+
+def test_the_connection_that_the_shell_names_need_not_exist(
+    outer: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable may be meant for another program; the fake is in memory anyhow."""
+    monkeypatch.setenv("QUEUE_CONNECTION", "redis")
+    outer.makepyfile("""
+        from shop import Ship
+        def test_x(queue_fake):
+            Ship().dispatch()
+            queue_fake.assert_pushed(Ship, connection="redis")
+            assert queue_fake.run_due().succeeded == 1
+    """)
+
+    outcomes(outer, passed=1)
+    monkeypatch.setenv("QCORE_CONNECTION", "nosuch")
+    outcomes(outer, errors=1)
+
+
 def test_the_worker_goes_through_the_code_of_the_command(outer: pytest.Pytester) -> None:
     outer.makepyfile("""
         import signal

@@ -166,6 +166,16 @@ def test_a_server_that_is_not_installed_says_what_to_install(monkeypatch: pytest
         Absent().start()
 
 
+@pytest.mark.parametrize("kind", [MariaServer, PostgresServer])
+def test_what_makes_the_data_of_a_server_has_to_be_installed_too(
+    kind: type[MariaServer | PostgresServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind, "helpers", ("no-such-program",))
+
+    with pytest.raises(MissingServerError, match="no-such-program is not installed: apt-get install "):
+        kind.path()
+
+
 def test_a_variable_names_another_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     other = tmp_path / "valkey-server"
     other.symlink_to(RedisServer.path())
