@@ -73,6 +73,7 @@ if TYPE_CHECKING:
 '''
 
 _TAIL = """
+claim_key = None
 hold_key = None
 
 

@@ -20,8 +20,12 @@ _PENDING = pending("")
 class KeyStatements(Compiled):
     """The statements about keys. Instants are milliseconds."""
 
+    # Where ``add_key`` shares the lock of a row that is there: two who then want to change it wait for each other.
+    # Both keep others from the key, whether it is there or not, and how many rows they changed says nothing.
+    claim_key: Statement | None = None
+    """Inputs: key, value, end (or None). Writes the key, unless it is there with another value."""
     hold_key: Statement | None = None
-    """Inputs: key. Keeps others from a key that is there or not, where ``add_key`` and ``lock_key`` do not."""
+    """Inputs: key. What is not there is then there, with its time over."""
 
     @cached_property
     def get_key(self) -> Statement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sqlalchemy import literal_column, select, update
+from sqlalchemy import func, literal_column, select, update
 from sqlalchemy.dialects import mysql
 
 from qcore.sql.compiled import given
@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 
 
 class MysqlStatements(Statements):
-    """Reserving by two statements; holding a key before it is written."""
+    """Reserving by two statements; keeping others from a key before it is written."""
 
     def __init__(self, words: Words) -> None:
         super().__init__(words)
+        self.claim_key = self._claim_key()
         self.hold_key = self._hold_key()
 
+    def _claim_key(self) -> Statement:
+        claimed = mysql.insert(keys).values(self._key())
+        ends = func.IF(keys.c.value == func.VALUES(keys.c.value), func.VALUES(keys.c.expires_at), keys.c.expires_at)
+        return self._compiled(claimed.on_duplicate_key_update(expires_at=ends))
+
     def _hold_key(self) -> Statement:
-        # INSERT IGNORE shares the lock of a row that is there: two who then want to change it wait for each other.
         over = mysql.insert(keys).values(key=given("key"), value=literal_column("''"), expires_at=literal_column("0"))
         return self._compiled(over.on_duplicate_key_update(key=keys.c.key))
 

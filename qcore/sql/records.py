@@ -70,30 +70,21 @@ def take_lock(runs: Runs, statements: Statements, lock: Lock, now: float) -> str
 
 
 def _take_lock(runs: Runs, statements: Statements, lock: Lock, row: dict[str, object]) -> str | None:
-    is_held = hold_key(runs, statements, lock.key)
-    while is_held or not runs.changed(statements.add_key, **row):
+    claim = statements.claim_key
+    while not runs.changed(claim or statements.add_key, **row) or claim is not None:
         # Held first, and looked into by another statement: one that waited for the row would not see whose
         # payload was stored meanwhile.
         held = runs.rows(statements.lock_key, key=lock.key)
         if not held:
             continue  # freed meanwhile
+        if claim is not None and held[0][0] == row["value"]:
+            break
         if lock.rule is LockRule.REPLACE:
             runs.changed(statements.put_key, **row)
         elif not runs.changed(statements.take_over_key, **row):
             return str(held[0][0])
         break
     return None
-
-
-def hold_key(runs: Asks, statements: Statements, key: str) -> bool:
-    """Keep others from a key before it is written, inside an open transaction; False where that is not needed.
-
-    What is not there is then there, with its time over.
-    """
-    if statements.hold_key is None:
-        return False
-    runs.changed(statements.hold_key, key=key)
-    return True
 
 
 def take_key(runs: Asks, statements: Statements, **row: object) -> bool:

@@ -329,6 +329,7 @@ when_failed = Statement(
     ('uuid',),
 )
 
+claim_key = None
 hold_key = None
 
 
