@@ -11,8 +11,8 @@ VERSIONS := 3.11 3.12 3.13
 OLDER-3.12 := redis~=7.0
 OLDER-3.13 := redis~=5.0
 # What another Python cannot change is tested by `make test` alone: what servers do, what files look like.
-SAME := tests/chaos tests/contract/test_mariadb* tests/contract/test_postgres* *_kills.py tests/qtest/test_servers.py \
-  tests/test_architecture.py tests/test_benchmarks.py tests/test_docs.py
+SAME := tests/chaos tests/contract/test_database_answers.py tests/contract/test_mariadb* tests/contract/test_postgres* \
+  *_kills.py tests/qtest/test_servers.py tests/test_architecture.py tests/test_benchmarks.py tests/test_docs.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

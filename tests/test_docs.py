@@ -7,12 +7,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import qtest
 from qtest import plugin
 from qtest.job_interactions import Interactions
+
+if TYPE_CHECKING:
+    from qtest.servers import PostgresServer, RedisServer
 
 ROOT = Path(__file__).parent.parent
 # Methods by which the parts of the fake work together.
@@ -34,6 +38,15 @@ def test_every_example_of_a_document_does_what_the_document_says(document: Path)
     ran = run(document)
 
     assert ran.returncode == 0, ran.stdout
+
+
+def test_the_way_to_another_driver_is_as_its_page_says(
+    tmp_path: Path, redis_server: RedisServer, postgres_server: PostgresServer
+) -> None:
+    text = (ROOT / "docs" / "moving.md").read_text().replace("<!-- skip: needs a server -->\n", "")
+    text = text.replace("redis://redis.example.com:6379/0", redis_server.fresh())
+
+    run_text(tmp_path, text.replace("postgresql://shop@db.example.com/shop", postgres_server.fresh()))
 
 
 def test_the_reference_of_the_test_kit_names_all_there_is() -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from qcore.clock import Clock
     from qcore.driver import Lock
+    from qcore.failed import FailedJob
     from qcore.sql import Database
     from qcore.sql.connection import Asks, Row, Runs
     from qcore.sql.database import Timed
@@ -149,12 +150,13 @@ class DatabaseDriver:
         def remove(*, again: bool) -> Settled:
             connection = self.home.connection()
             if effects == NONE:
-                return _in_the_end(self._remove(connection, reservation, only_last=only_last), again=again)
-            with connection.transaction(repeatable=True):
                 settled = self._remove(connection, reservation, only_last=only_last)
-                if settled in {Settled.DONE, Settled.LATE}:
-                    self._apply(connection, effects)
-            return _in_the_end(settled, again=again)
+            else:
+                with connection.transaction(repeatable=True):
+                    settled = self._remove(connection, reservation, only_last=only_last)
+                    if settled in {Settled.DONE, Settled.LATE}:
+                        self._apply(connection, effects)
+            return self._in_the_end(settled, reservation, effects.failed, again=again)
 
         return self.home.insist(remove)
 
@@ -176,6 +178,16 @@ class DatabaseDriver:
         if not only_last and runs.changed(statements.delete, row=reservation.receipt):
             return Settled.LATE
         return self._refused(runs, reservation)
+
+    def _in_the_end(
+        self, settled: Settled, reservation: Reservation, failed: FailedJob | None = None, *, again: bool
+    ) -> Settled:
+        """Say how a delete ended: what is gone when it is repeated, it has removed, unless another failed it first."""
+        if not again or settled is not Settled.GONE:
+            return settled
+        rows = self.home.rows(self._timed.statements.when_failed, uuid=reservation.payload.id)
+        mine = [] if failed is None else [failed.failed_at]
+        return Settled.DONE if [row[0] for row in rows] == mine else Settled.GONE
 
     def release(self, reservation: Reservation, *, delay: float = 0, count: bool = True, verdict: str = "") -> Settled:
         """Give a reserved payload back, due in ``delay`` seconds."""
@@ -275,7 +287,7 @@ class PipelinedDatabaseDriver(DatabaseDriver):
             return (0, *lost) if lost else connection.rows(statement, **held, **names, **inputs)[0], again
 
         (deleted, *row), again = self.home.insist(both)
-        settled = Settled.DONE if deleted else _in_the_end(self.delete(reservation), again=again)
+        settled = Settled.DONE if deleted else self._in_the_end(self.delete(reservation), reservation, again=again)
         return settled, None if row[0] is None else _reservation(row)
 
 
@@ -283,11 +295,6 @@ def driver_on(home: Database, clock: Clock, *, retry_after: float = 90) -> Datab
     """Make the driver that does the most on that database."""
     kind = PipelinedDatabaseDriver if home.dialect.is_pipelined else DatabaseDriver
     return kind(home, clock, retry_after=retry_after)
-
-
-def _in_the_end(settled: Settled, *, again: bool) -> Settled:
-    """Say how a delete ended: what is gone when it is repeated, it has removed."""
-    return Settled.DONE if again and settled is Settled.GONE else settled
 
 
 def _reservation(row: Sequence[Any]) -> Reservation:

@@ -181,11 +181,11 @@ class MemoryDriver:
             return [self._count(name) for name in names]
 
     def _count(self, name: str) -> QueueCounts:
-        listed = self.listed(name, limit=self.size(name))
-        states = [each.state for each in listed]
-        # In due order: the first ready one is the oldest.
-        since = next((each.available_at for each in listed if each.state == "ready"), None)
-        waited = None if since is None else self._clock.now() - since
+        now = -milliseconds(-self._clock.now())
+        entries = list(self.home.in_queue(name))
+        states = [_state(each, now) for each in entries]
+        since = min((each.due for each in entries if each.due <= now), default=None)
+        waited = None if since is None else (now - since) / 1000
         return QueueCounts(name, states.count("ready"), states.count("delayed"), states.count("reserved"), waited)
 
     def listed(self, queue: str, *, limit: int = 100) -> list[Listed]:

@@ -77,7 +77,9 @@ end
 
 FIND_FAILED = Script(START, _SHOW, "return show(ARGV[3])")
 
-FAILED_IDS = Script(START, "return call('ZREVRANGE', P .. 'qcore:failed', 0, -1)")
+FAILED_IDS = Script(
+    START, "return call('ZREVRANGEBYSCORE', P .. 'qcore:failed', ARGV[3], '-inf', 'WITHSCORES', 'LIMIT', 0, ARGV[4])"
+)
 
 SHOW_FAILED = Script(START, _SHOW, "local rows = {} for at = 3, #ARGV do rows[at - 2] = show(ARGV[at]) end return rows")
 

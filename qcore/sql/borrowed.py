@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 from qcore import sessions
 from qcore.errors import ConfigError, DriverError, UnsupportedError
 from qcore.sql.callers import ALL, Handle
+from qcore.sql.connection import run_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,8 +50,7 @@ class Borrowed:
 
     def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> int:
         """Run a statement once for each set of inputs, and say how many rows that changed."""
-        values = [statement.values(each) for each in inputs]
-        return self._run(statement.sql, values, many=True)[1] if values else 0
+        return run_many(self._run, self._dialect, statement, inputs)
 
     def _run(self, sql: str, values: list[Any], *, many: bool = False) -> tuple[list[Row], int]:
         try:

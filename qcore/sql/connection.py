@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -37,6 +38,41 @@ class Runs(Asks, Protocol):
 
     def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> int:
         """Run a statement once for each set of inputs, and say how many rows that changed."""
+
+
+_ROWS = 200
+"""How many rows one statement inserts at most."""
+
+_BYTES = 1 << 20
+"""What those rows hold at most; more than one row makes no statement that is refused for its length."""
+
+
+def run_many(
+    run: Callable[..., tuple[list[Row], int]],
+    dialect: Dialect,
+    statement: Statement,
+    inputs: Iterable[dict[str, object]],
+) -> int:
+    """Run a statement by ``run`` once for each set of inputs, and say how many rows that changed."""
+    values = [statement.values(each) for each in inputs]
+    if len(values) < 2:  # noqa: PLR2004 - one, or none
+        return sum(run(statement.sql, each)[1] for each in values)
+    if not (dialect.joins_rows and statement.sql.startswith("INSERT")):
+        return run(statement.sql, values, many=True)[1]
+    return sum(run(statement.of_rows(len(piece)), list(chain(*piece)))[1] for piece in _pieces(values))
+
+
+def _pieces(rows: Iterable[list[Any]]) -> Iterator[list[list[Any]]]:
+    piece: list[list[Any]] = []
+    size = 0
+    for row in rows:
+        length = sum(len(value) for value in row if isinstance(value, str | bytes))
+        if piece and (len(piece) == _ROWS or size + length > _BYTES):
+            yield piece
+            piece, size = [], 0
+        piece.append(row)
+        size += length
+    yield piece
 
 
 class Connection:
@@ -73,11 +109,7 @@ class Connection:
 
     def many(self, statement: Statement, inputs: Iterable[dict[str, object]]) -> int:
         """Run a statement once for each set of inputs, and say how many rows that changed."""
-        values = [statement.values(each) for each in inputs]
-        if len(values) > 1:
-            _, count = self._run(statement.sql, values, many=True)
-            return count
-        return sum(self._run(statement.sql, each)[1] for each in values)
+        return run_many(self._run, self._dialect, statement, inputs)
 
     def say(self, sql: str) -> list[Row]:
         """Run plain SQL without inputs."""

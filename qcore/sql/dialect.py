@@ -37,6 +37,8 @@ class Dialect(Protocol):
     """True when its tables may be made by whoever opens it first."""
     has_clock: bool
     """True when the server tells the time, so that the clocks of its clients do not matter."""
+    joins_rows: bool
+    """True when many rows are inserted by one statement: its module would send one for each."""
     is_pipelined: bool
     """True when one statement deletes a row and takes another."""
 

@@ -45,6 +45,7 @@ class Mysql:
     begin = "BEGIN"
     makes_itself = False
     has_clock = True
+    joins_rows = True
     is_pipelined = False
 
     def __init__(self, url: str) -> None:

@@ -47,6 +47,7 @@ class Postgresql:
     begin = "BEGIN"
     makes_itself = False
     has_clock = True
+    joins_rows = False
     is_pipelined = True
 
     def __init__(self, url: str) -> None:

@@ -55,6 +55,7 @@ class Sqlite:
     begin = "BEGIN IMMEDIATE"
     makes_itself = True
     has_clock = False
+    joins_rows = False
     is_pipelined = False
     errors: tuple[type[Exception], ...] = (sqlite3.Error,)
 

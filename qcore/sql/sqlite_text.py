@@ -324,6 +324,10 @@ unlock = Statement(
     'DELETE FROM qcore_keys WHERE qcore_keys."key" = ? AND (qcore_keys.value = ? OR qcore_keys.value = ?)',
     ('key', 'owner', 'waiting'),
 )
+when_failed = Statement(
+    'SELECT qcore_failed_jobs.failed_at FROM qcore_failed_jobs WHERE qcore_failed_jobs.uuid = ?',
+    ('uuid',),
+)
 
 
 def reserve(queues: int) -> Statement:

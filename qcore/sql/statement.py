@@ -18,6 +18,11 @@ class Statement(NamedTuple):
     limits: tuple[tuple[str, int], ...] = ()
     """Inputs whose characters are counted before: MySQL would cut off what is too long for its column."""
 
+    def of_rows(self, count: int) -> str:
+        """Write an INSERT of so many rows at once."""
+        head, values, row = self.sql.partition(" VALUES ")
+        return head + values + ", ".join([row] * count)
+
     def values(self, inputs: Mapping[str, Any]) -> list[Any]:
         """Put inputs in their order.
 

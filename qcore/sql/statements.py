@@ -245,6 +245,11 @@ class Statements(KeyStatements, BatchStatements):
         return self._compiled(_FAILED.where(failed_jobs.c.uuid == given("uuid")))
 
     @cached_property
+    def when_failed(self) -> Statement:
+        """Inputs: uuid. Returns failed_at."""
+        return self._compiled(select(failed_jobs.c.failed_at).where(failed_jobs.c.uuid == given("uuid")))
+
+    @cached_property
     def list_failed(self) -> Statement:
         """Inputs: none. Returns whole records."""
         return self._compiled(_FAILED.order_by(failed_jobs.c.number.desc()))

@@ -45,8 +45,11 @@ class RedisFailedStore:
         return [record for record in map(_record, rows) if queue is None or record.queue == queue]
 
     def _ids(self) -> Iterator[list[bytes]]:
-        ids = self.home.run(scripts.FAILED_IDS)
-        return (ids[first : first + _CHUNK] for first in range(0, len(ids), _CHUNK))
+        """Give them in pieces, the newest failure first; what is removed or added meanwhile does not shift them."""
+        below = b"+inf"
+        while found := self.home.run(scripts.FAILED_IDS, below, _CHUNK):
+            yield found[::2]
+            below = b"(" + found[-1]
 
     def forget(self, job_id: str, *, number: int | None = None) -> bool:
         """Remove one, with ``number`` only that failure of it; False when there was none."""

@@ -70,6 +70,9 @@ class RedisServer(Server):
             socket.create_connection(("127.0.0.1", self.port), timeout=_PATIENCE) as link,
             link.makefile("rb") as answer,
         ):
+            if password := self._settings.get("requirepass"):
+                link.sendall(f"AUTH {password}\r\n".encode())
+                answer.readline()
             link.sendall(command.encode() + b"\r\n")
             kind, first = answer.read(1), answer.readline().decode().rstrip()
             if kind == b"-":

@@ -98,7 +98,7 @@ class Server:
         :raises DriverError: when it does not start; with the end of its log.
         """
         self.path()
-        atexit.register(self.stop)
+        atexit.register(self._stop_with, os.getpid())
         self._prepare()
         for tries_left in reversed(range(_STARTS)):
             self.port = free_port()
@@ -113,7 +113,7 @@ class Server:
 
     def stop(self) -> None:
         """End it, and remove its data."""
-        atexit.unregister(self.stop)
+        atexit.unregister(self._stop_with)
         if self._process is not None:
             family = list(self._family())
             for pid in family:
@@ -124,6 +124,10 @@ class Server:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+    def _stop_with(self, process: int) -> None:
+        if os.getpid() == process:  # and not with a process that this one has forked
+            self.stop()
 
     def kill(self) -> None:
         """End it as a crash does. Its data stay for ``restart()``."""

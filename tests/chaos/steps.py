@@ -200,7 +200,7 @@ def told(
         failed=[record.id for record in app.failed.list()],
         batches=app.batches.list(),
         most=1,
-        keeps_tries=case.what == "cut",  # who loses the answer to a reserve has had the job
+        keeps_tries=case.what in {"cut", "lose"},  # what a lost answer was about is found again
     )
     tidy(app)
     evidence.left = left_in(connection)

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,9 +92,16 @@ class ServerContract:
     keeps_nul: bool
     """A text may hold the character 0."""
 
+    others: str
+    """Lists the numbers of all connections to the database but the one that asks."""
+    ending: str
+    """Ends the connection of a number."""
+
     def kill_connections(self, url: str) -> None:
         """Let the server end all connections to the database but the one that says so."""
-        raise NotImplementedError
+        with closing(Database(url)) as own:
+            for (number,) in own.connection().say(self.others):
+                own.connection().say(self.ending.format(number))
 
     # The time of the server counts.
 
@@ -270,7 +278,8 @@ class ServerContract:
 
     def connections(self, url: str) -> int:
         """Count the others' connections to the database."""
-        raise NotImplementedError
+        with closing(Database(url)) as own:
+            return len(own.connection().say(self.others))
 
     def test_an_interrupted_call_leaves_its_connection_unused(self, database: Database) -> None:
         driver = DatabaseDriver(database, SystemClock())
@@ -332,6 +341,29 @@ class ServerContract:
 
         assert store.get("a") == store.get("b")
         assert 3 == sum(runs_of.values())
+
+    def test_a_row_that_somebody_holds_for_too_long_is_asked_for_again(
+        self, url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        dialect = sys.modules[type(database.dialect).__module__]
+        shorter = tuple(each.replace("= 5000", "= 100").replace("= 5", "= 1") for each in dialect._SETTINGS)
+        monkeypatch.setattr(dialect, "_SETTINGS", shorter)
+        database.close()
+        store, other, waited = DatabaseStore(database, SystemClock()), Database(url), list[int]()
+        store.put("key", "0")
+        holder = other.connection()
+        holder.say("BEGIN")
+        holder.say("UPDATE qcore_keys SET value = '1'")
+
+        def let_others_pass(number: int) -> None:
+            waited.append(number)
+            holder.say("ROLLBACK")
+
+        monkeypatch.setattr("qcore.sql.database._let_others_pass", let_others_pass)
+        store.put("key", "2")
+        other.close()
+
+        assert ([0], "2") == (waited, store.get("key"))
 
     def test_members_that_end_at_the_same_instant_finish_a_batch_once(self, database: Database) -> None:
         driver, batches = DatabaseDriver(database, SystemClock()), DatabaseBatchStore(database, SystemClock())

@@ -6,30 +6,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from qcore.driver import Effects, Settled
 from qcore.drivers.database import driver_on
 from qcore.sql.connection import Connection
 from qcore.sql.trouble import LostError
 from qcore.stores.database import DatabaseFailedStore, DatabaseStore
 from qcore.stores.database_batches import DatabaseBatchStore
 from qtest.clock import FrozenClock
-from tests.contract.lost_answers import CALLS, Scene
-from tests.contract.on_databases import emptied
+from qtest.contract_base import reserved
+from tests.contract.lost_answers import CALLS, FAILED, Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from qcore.sql import Database
+    from qtest.servers import MariaServer, PostgresServer
 
 
 @pytest.fixture(scope="module", params=["postgres_server", "maria_server"])
-def url(request: pytest.FixtureRequest) -> str:
-    fresh: str = request.getfixturevalue(request.param).fresh()
-    return fresh
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    yield from emptied(url)
+def server(request: pytest.FixtureRequest) -> PostgresServer | MariaServer:
+    server: PostgresServer | MariaServer = request.getfixturevalue(request.param)
+    return server
 
 
 def scene(database: Database) -> Scene:
@@ -92,3 +87,36 @@ def test_a_call_whose_answer_is_lost_is_made_again_and_changes_nothing(
         answer = call(loud)
         reached, losing.left = losing.left <= 0, 0
         assert (lost, expected, then) == (lost, answer, loud.everything())
+
+
+@pytest.mark.parametrize("pipelined", [True, False], ids=["and reserve", "alone"])
+@pytest.mark.parametrize("failing", [True, False], ids=["failing", "succeeding"])
+def test_who_repeats_a_delete_does_not_take_the_end_that_another_gave_the_job_for_its_own(
+    database: Database, monkeypatch: pytest.MonkeyPatch, *, failing: bool, pipelined: bool
+) -> None:
+    """The call was lost on its way, and before it came again the job ended otherwise: it cannot be done and failed."""
+    if pipelined and (failing or not database.dialect.is_pipelined):
+        pytest.skip("there is no such call")
+    on = scene(database)
+    on.clock.advance(91)
+    newer = reserved(on.driver)
+    mine, other = (newer, on.held) if failing else (on.held, newer)
+    failed = Effects(failed=FAILED)
+    run = Connection._run
+
+    def lose_call_while_another_ends_it(connection: Connection, *_: object) -> object:
+        monkeypatch.setattr(Connection, "_run", run)
+        ended = on.driver.delete(other) if failing else on.driver.delete(other, effects=failed, only_last=True)
+        assert ended in {Settled.DONE, Settled.LATE}
+        connection.close()
+        raise LostError("lost on its way")
+
+    monkeypatch.setattr(Connection, "_run", lose_call_while_another_ends_it)
+
+    if failing:
+        assert Settled.GONE is on.driver.delete(mine, effects=failed, only_last=True)
+    elif pipelined:
+        assert (Settled.GONE, None) == on.driver.delete_and_reserve(mine, ["default"])
+    else:
+        assert Settled.GONE is on.driver.delete(mine)
+    assert ([] if failing else [FAILED]) == [record._replace(number=0) for record in on.failed.listed()]

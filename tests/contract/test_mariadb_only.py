@@ -13,6 +13,7 @@ from qcore.driver import Payload, Push
 from qcore.drivers.database import DatabaseDriver
 from qcore.errors import UnsupportedError
 from qcore.sql import Database
+from qcore.sql.connection import Connection
 from qcore.sql.mysql import Mysql
 from qcore.sql.mysql_statements import MysqlStatements
 from qcore.sql.pausing import Pausing
@@ -20,22 +21,14 @@ from qcore.sql.trouble import LostError
 from qcore.stores.database import DatabaseStore
 from qtest.clock import FrozenClock
 from qtest.contract_base import payload
-from tests.contract.on_databases import emptied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from qtest.servers import MariaServer
 
 
 @pytest.fixture(scope="module")
-def url(maria_server: MariaServer) -> str:
-    return maria_server.fresh()
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    yield from emptied(url)
+def server(maria_server: MariaServer) -> MariaServer:
+    return maria_server
 
 
 @pytest.fixture
@@ -94,6 +87,26 @@ def test_pauses_between_two_looks_grow_while_nothing_comes() -> None:
     before = clock.monotonic()
     pausing.wait(60)
     assert clock.monotonic() - before == pytest.approx(0.02)
+
+
+def test_many_rows_are_inserted_by_few_statements(
+    database: Database, driver: DatabaseDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many that none of them is too long, in their order, and without those that are there."""
+    expected = [payload(f"job {number:04}") for number in range(1000)]
+    expected += [Payload(f"large {number}", b"\0" * 600_000) for number in range(3)]
+    driver.push("default", expected[0])
+    inserted, run = list[str](), Connection._run
+
+    def counted(connection: Connection, sql: str, *arguments: Any, **options: Any) -> object:
+        inserted.extend([sql] if sql.startswith("INSERT") else [])
+        return run(connection, sql, *arguments, **options)
+
+    monkeypatch.setattr(Connection, "_run", counted)
+    driver.bulk(Push("default", each) for each in expected)
+
+    assert 5 + 3 == len(inserted)
+    assert expected == [each.payload for each in driver.listed("default", limit=2000)]
 
 
 def test_a_database_of_another_character_set_keeps_names_and_texts(maria_server: MariaServer) -> None:

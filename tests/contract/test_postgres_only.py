@@ -15,22 +15,14 @@ from qcore.drivers.database import DatabaseDriver
 from qcore.sql import Database, listening
 from qcore.sql.trouble import LostError
 from qtest.contract_base import payload
-from tests.contract.on_databases import emptied
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from qtest.servers import PostgresServer
 
 
 @pytest.fixture(scope="module")
-def url(postgres_server: PostgresServer) -> str:
-    return postgres_server.fresh()
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    yield from emptied(url)
+def server(postgres_server: PostgresServer) -> PostgresServer:
+    return postgres_server
 
 
 @pytest.fixture

@@ -396,6 +396,25 @@ def test_who_may_not_block_looks_for_jobs_and_says_so_once(
     assert "looking for jobs every 50 ms until it can be waited on" in caplog.text
 
 
+def test_failed_jobs_are_read_in_pieces_that_keep_the_server_busy_for_a_moment_only(
+    home: RedisHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed, answers = RedisFailedStore(home), list[object]()
+    for number in range(205):
+        failed.add(FAILED._replace(payload=payload(f"job {number}")))
+    run = RedisHome.run
+
+    def noting(home: RedisHome, *arguments: Any, **more: Any) -> object:
+        answers.append(answer := run(home, *arguments, **more))
+        return answer
+
+    monkeypatch.setattr(RedisHome, "run", noting)
+
+    assert [f"job {number}" for number in reversed(range(205))] == [each.payload.id for each in failed.listed()]
+    assert max(len(answer) for answer in answers if isinstance(answer, list)) <= 200
+    assert 205 == failed.flush()
+
+
 def test_a_key_of_somebody_else_is_told(driver: RedisDriver, home: RedisHome) -> None:
     home.client._raw.set("queues:default", "mine")
 

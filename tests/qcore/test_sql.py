@@ -18,6 +18,7 @@ from qcore.driver import Payload, Push
 from qcore.drivers.database import DatabaseDriver
 from qcore.errors import ConfigError, DriverError, UnsupportedError
 from qcore.sql import Database, ddl, generate
+from qcore.sql.trouble import BusyError, LostError
 from qcore.stores.database import DatabaseFailedStore
 from qtest import FrozenClock
 
@@ -397,3 +398,28 @@ print(len(app.failed.list()), app.connection().counts())
     printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
 
     assert "1 []\n" == printed
+
+
+@pytest.mark.parametrize(("trouble", "tries"), [(BusyError("busy"), 6), (LostError("lost"), 2)])
+def test_a_step_that_never_succeeds_is_given_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch, trouble: DriverError, tries: int
+) -> None:
+    """After pauses by chance, which grow."""
+    database = Database(f"sqlite:///{path}")
+    longest, told = list[float](), list[bool]()
+
+    def soon(_: float, most: float) -> float:
+        longest.append(most)
+        return 0
+
+    monkeypatch.setattr("random.uniform", soon)
+
+    def act(*, again: bool) -> None:
+        told.append(again)
+        raise trouble
+
+    with pytest.raises(type(trouble)):
+        database.insist(act)
+
+    assert [False] + [isinstance(trouble, LostError)] * (tries - 1) == told
+    assert ([] if told[-1] else [0.02, 0.04, 0.08, 0.16, 0.32]) == longest

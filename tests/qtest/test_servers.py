@@ -144,6 +144,22 @@ class Refusing(RedisServer):
         super().__init__(nonsense="yes")
 
 
+def test_a_forked_process_that_ends_leaves_the_server_to_the_one_that_started_it() -> None:
+    script = (
+        "import os, sys; from qtest.servers import RedisServer; server = RedisServer().start()\n"
+        "if not (child := os.fork()): sys.exit()\n"
+        "os.waitpid(child, 0); print(server.say('PING'))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert "PONG\n" == ended.stdout, ended.stderr
+
+
+def test_a_server_with_a_password_starts_and_takes_commands() -> None:
+    with RedisServer(requirepass="secret") as server:
+        assert "OK" == server.say("SET number 7")
+
+
 def test_a_server_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QTEST_REDIS_SERVER", raising=False)
     with pytest.raises(MissingServerError, match="no-such-server is not installed: apt-get install no-such-package"):
