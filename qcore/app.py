@@ -306,6 +306,7 @@ class App(Dispatcher):
                 lambda: self.connections.store,
                 self.limiters,
                 in_place=defaults.errors_are_final,
+                driver=driver,
             ),
             pipeline=Pipeline(
                 self.middleware,

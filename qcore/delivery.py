@@ -6,9 +6,10 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from qcore import current
+from qcore.driver import Findable
 from qcore.errors import ManuallyFailedError, NotRunningError
 from qcore.options import Delay, seconds_until
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from qcore.clock import Clock
     from qcore.dispatched_batch import Batch
-    from qcore.driver import Reservation
+    from qcore.driver import Driver, Reservation
     from qcore.events import Events
     from qcore.jobs import Job
     from qcore.links import Chain
@@ -204,6 +205,18 @@ class Tools(NamedTuple):
     """The limiters of the App, by name: see ``App.limiter``."""
     in_place: bool = False
     """True when jobs are run by the code that dispatched them, which waits until they have ended."""
+    driver: Driver | None = None
+    """Where the jobs of the connection are; None outside of a worker."""
+
+    def finder(self) -> Callable[[str], object] | None:
+        """Give what looks a job up by its id, for those who see its name in the store.
+
+        None when nothing can, or when the store lives in another backend: its names may be of jobs that are elsewhere.
+        """
+        driver: Any = self.driver
+        if driver is None or driver.home is not self.store().home:
+            return None
+        return driver.find if isinstance(driver, Findable) else None
 
 
 _current: ContextVar[Delivery | None] = ContextVar("qcore_delivery", default=None)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from qcore.clock import Clock
     from qcore.driver import Lock
-    from qcore.redis.home import Call, RedisHome
+    from qcore.redis.home import RedisHome
     from qcore.redis.script import Argument
     from qcore.redis.waiting import Waiter
 
@@ -141,15 +141,11 @@ class RedisDriver:
         """Remove a payload wherever it is, and apply ``effects`` in the same step."""
         said = b"changed"
         while said == b"changed":  # somebody else counted a member of the batch meanwhile
-            script, arguments = self._deleting(reservation, effects, only_last=only_last)
-            said = self.home.run(script, *arguments, now=stamp(self._clock))
+            script = scripts.DELETE if effects == NONE else scripts.DELETE_WITH
+            more = [] if effects == NONE else self._effects(effects)
+            head = (reservation.payload.id.encode(), reservation.token, int(only_last))
+            said = self.home.run(script, *head, *more, now=stamp(self._clock))
         return _SETTLED[said]
-
-    def _deleting(self, reservation: Reservation, effects: Effects, *, only_last: bool) -> Call:
-        head: list[Argument] = [reservation.payload.id.encode(), reservation.token, int(only_last)]
-        if effects == NONE:
-            return scripts.DELETE, head
-        return scripts.DELETE_WITH, head + self._effects(effects)
 
     def delete_and_reserve(
         self, reservation: Reservation, queues: Sequence[str], *, effects: Effects = NONE
@@ -158,14 +154,14 @@ class RedisDriver:
         places = self._written(queues)
         if not places or effects.batch is not None:  # the count of a batch may have to be found out anew
             return self.delete(reservation, effects=effects), self.reserve(queues)
+        lease: list[Argument] = [self._lease, call_id()]
+        head: list[Argument] = [reservation.payload.id.encode(), reservation.token]
         if effects == NONE:
-            own = (self._lease, call_id(), reservation.payload.id.encode(), reservation.token)
-            both = self.home.run(scripts.DELETE_AND_RESERVE, *own, *places, now=stamp(self._clock))
-            said, _, found = both.partition(b" ")
+            script, arguments = scripts.DELETE_AND_RESERVE, [*lease, *head, *places]
         else:
-            delete = self._deleting(reservation, effects, only_last=False)
-            reserve: list[Argument] = [self._lease, call_id(), *places]
-            said, found = self.home.run_both(delete, (scripts.RESERVE, reserve), now=stamp(self._clock))
+            script = scripts.DELETE_WITH_AND_RESERVE
+            arguments = [*head, 0, *self._effects(effects), *lease, *places]
+        said, _, found = self.home.run(script, *arguments, now=stamp(self._clock)).partition(b" ")
         following = self._read(found or None)
         return _SETTLED[said], following if isinstance(following, Reservation) else None
 

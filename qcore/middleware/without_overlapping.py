@@ -8,11 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from qcore.delivery import current_delivery
+from qcore.driver import pending
 from qcore.errors import DriverError, JobError
 from qcore.layers import Middleware, checked_seconds, kind_of, store_key
 from qcore.options import checked_name
+from qcore.unique_locks import is_pending
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qcore.delivery import Delivery
     from qcore.layers import Next
     from qcore.store import Store
@@ -33,7 +37,8 @@ class WithoutOverlapping(Middleware):
     """Run no two jobs of a class at once whose key is the same; the second is given back.
 
     The lock is freed when the job ends, however it ends. Should the worker die, the job takes its lock over when it is
-    delivered again; a job that does not come back leaves it until it expires.
+    delivered again. Of a job that is gone anybody takes it over, where jobs and locks live in one backend; elsewhere it
+    stays until it expires.
     """
 
     key: str = ""
@@ -84,9 +89,12 @@ class WithoutOverlapping(Middleware):
         store, key = delivery.tools.store(), self._key(job)
         # With the token: what a worker does that has lost its lease must not free the lock of the one that has it now.
         owner = f"{delivery.id}:{delivery.reservation.token}"
+        find = delivery.tools.finder()
+        if find is None:
+            owner = pending(owner)  # nobody beside the lock can know whether the job is gone
         taken: bool | None = None  # not known as long as it is being taken: a time limit may interrupt that
         try:
-            taken = _take(store, key, owner, self._lasts(delivery))
+            taken = _take(store, key, owner, self._lasts(delivery), find)
             if taken:
                 return _run(job, call_next, key)
             self._block(delivery, key)
@@ -112,15 +120,23 @@ class WithoutOverlapping(Middleware):
         return max(delivery.timeout + _MARGIN, self.expire_after or 0)
 
 
-def _take(store: Store, key: str, owner: str, ttl: float) -> bool:
+def _take(store: Store, key: str, owner: str, ttl: float, find: Callable[[str], object] | None) -> bool:
     if store.add(key, owner, ttl=ttl):
         return True
     holder = store.get(key)
     if holder is not None:
-        if holder.rpartition(":")[0] != owner.rpartition(":")[0]:
+        if not _is_left(holder, owner, find):
             return False
-        store.forget(key, value=holder)  # of this very job, which was delivered before
+        store.forget(key, value=holder)
     return store.add(key, owner, ttl=ttl)
+
+
+def _is_left(holder: str, owner: str, find: Callable[[str], object] | None) -> bool:
+    """Tell whether nobody will free a lock: it is of this very job, delivered before, or of one that is gone."""
+    job_id = holder.rpartition(":")[0]
+    if job_id == owner.rpartition(":")[0]:
+        return True
+    return find is not None and not is_pending(holder) and find(job_id) is None
 
 
 def _run(job: Any, call_next: Next, key: str) -> object:  # noqa: ANN401 - the job's own class

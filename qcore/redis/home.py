@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import (
     AskError,
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from qcore.clock import Clock
     from qcore.redis.client import Client
     from qcore.redis.script import Argument, Script
-
-    Call = tuple[Script, Sequence[Argument]]
-
-T = TypeVar("T")
 
 BLOCK_FOR = 5.0
 """Seconds that one blocking read lasts at most; then it is sent anew."""
@@ -110,28 +106,15 @@ class RedisHome:
 
         :raises DriverError: when the server cannot be asked, or refuses.
         """
-        return self._trying(lambda again: self._run(script, (now, again, *arguments)))
-
-    def run_both(self, first: Call, second: Call, now: bytes = b"") -> list[Any]:
-        """Run two scripts one after the other for the price of one, and give their answers.
-
-        :raises DriverError: when the server cannot be asked, or refuses one.
-        """
-        return self._trying(
-            lambda again: self._run_all([(script, (now, again, *more)) for script, more in (first, second)])
-        )
-
-    def _trying(self, ask: Callable[[bytes], T]) -> T:
-        """Ask, and ask once more where the next connection may do better."""
         try:
-            return ask(b"0")
+            return self._run(script, (now, b"0", *arguments))
         except TROUBLE as error:
             if not self._is_worth_another_try(error):
                 raise self.explained(error) from error
         try:
             self._drop()
             self.client.look_again()
-            return ask(b"1")
+            return self._run(script, (now, b"1", *arguments))
         except TROUBLE as error:
             raise self.explained(error) from error
 
@@ -149,21 +132,6 @@ class RedisHome:
             return link.ask(script.by_digest(key, arguments))
         except NoScriptError:  # a server that was started anew, or whose scripts were flushed
             return link.ask(script.by_text(key, arguments))
-
-    def _run_all(self, calls: Sequence[Call]) -> list[Any]:
-        link, key = self.link(), self.token_key
-        if not all(script.digest in link.known for script, _ in calls):
-            # One that is not known would run behind those after it.
-            answers = [self._run(script, arguments) for script, arguments in calls]
-            link.known.update(script.digest for script, _ in calls)
-            return answers
-        answers = link.ask_all([script.by_digest(key, arguments) for script, arguments in calls])
-        for index, (script, arguments) in enumerate(calls):
-            if isinstance(answers[index], NoScriptError):
-                answers[index] = link.ask(script.by_text(key, arguments))
-            elif isinstance(answers[index], Exception):
-                raise answers[index]
-        return answers
 
     def link(self) -> Link:
         """Give the calling thread its connection; opened at the first call, and anew after a fork or a failure.

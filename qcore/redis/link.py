@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 
 class Link:
@@ -25,8 +25,6 @@ class Link:
         """
         self._raw: Any = make()
         self._process = os.getpid()
-        self.known: set[str] = set()
-        """Digests of scripts that the server has run for this connection."""
         try:
             self._raw.connect()
         except BaseException:
@@ -57,26 +55,6 @@ class Link:
             raise
         self._raw = raw
         return answer
-
-    def ask_all(self, commands: Sequence[bytes]) -> list[Any]:
-        """Send packed commands in one piece and give their answers, refusals among them.
-
-        :raises RedisError: when the server was lost.
-        """
-        raw, self._raw = self._raw, None
-        answers: list[Any] = []
-        try:
-            raw.send_packed_command((b"".join(commands),), check_health=False)
-            for _ in commands:
-                try:
-                    answers.append(raw.read_response())
-                except ResponseError as refusal:
-                    answers.append(refusal)
-        except BaseException:
-            raw.disconnect()
-            raise
-        self._raw = raw
-        return answers
 
     def begin(self, command: bytes) -> None:
         """Send a packed command whose answer is read later."""

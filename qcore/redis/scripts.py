@@ -46,7 +46,7 @@ TAKE_LOCK = Script(
 
 # What was taken is told in one piece, which a client reads in one step: see ``qcore.redis.records.taken``.
 _RESERVE = """
-local lease, rid = tonumber(ARGV[3]), ARGV[4]
+local lease, rid = tonumber(ARGV[leased]), ARGV[leased + 1]
 local function is_before(due, member, other_due, other)
   if due ~= other_due then return due < other_due end
   return (tonumber(string.sub(member, 1, 16)) or 0) < (tonumber(string.sub(other, 1, 16)) or 0)
@@ -108,7 +108,11 @@ local function reserve(from)
 end
 """
 
-RESERVE = Script(START, _RESERVE, "return reserve(5)")
+_LEASED = "local leased = 3"
+
+_TOLD = "return type(found) == 'string' and said .. ' ' .. found or said"
+
+RESERVE = Script(START, _LEASED, _RESERVE, "return reserve(5)")
 
 # A call that is made again finds the job gone. It was its own first time, unless another worker ended the job before
 # that time came through: who fails a job leaves a mark, so that nobody takes the end that another gave it for its own.
@@ -143,6 +147,7 @@ DELETE_AND_RESERVE = Script(
     START,
     FOUND,
     _ENDED,
+    _LEASED,
     _RESERVE,
     """
 local job, said = found(ARGV[5], ARGV[6])
@@ -155,11 +160,11 @@ elseif again and said == 'gone' then
   said = said_again(ARGV[5], ARGV[6], false)
 end
 local found = reserve(7)
-return type(found) == 'string' and said .. ' ' .. found or said
 """,
+    _TOLD,
 )
 
-DELETE_WITH = Script(
+_DELETE_WITH = (
     START,
     WAKE,
     STORE,
@@ -168,6 +173,7 @@ DELETE_WITH = Script(
     FOUND,
     FAILED,
     COUNTED,
+    "local function delete_with()",
     _REMOVE,
     """
 local at = 6
@@ -199,7 +205,20 @@ if batch == '1' then keep_counted(at) end
 for each = pushes_at, failed_at - 1, 8 do push(each) end
 if failed == '1' then keep_failed(failed_at) end
 return job.newest and 'done' or 'late'
+end
 """,
+)
+
+DELETE_WITH = Script(*_DELETE_WITH, "return delete_with()")
+
+# In one script: what is refused there shall not take another job.
+DELETE_WITH_AND_RESERVE = Script(
+    *_DELETE_WITH,
+    "local leased = 10 + 2 * ARGV[6] + 8 * ARGV[7] + 6 * ARGV[8]",
+    _RESERVE,
+    "local said = delete_with()",
+    "local found = reserve(leased + 2)",
+    _TOLD,
 )
 
 RELEASE = Script(

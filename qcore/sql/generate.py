@@ -73,6 +73,8 @@ if TYPE_CHECKING:
 '''
 
 _TAIL = """
+hold_key = None
+
 
 def reserve(queues: int) -> Statement:
     return _RESERVE[queues - 1] if queues <= len(_RESERVE) else _compiled().reserve(queues)

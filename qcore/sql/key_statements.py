@@ -20,6 +20,9 @@ _PENDING = pending("")
 class KeyStatements(Compiled):
     """The statements about keys. Instants are milliseconds."""
 
+    hold_key: Statement | None = None
+    """Inputs: key. Keeps others from a key that is there or not, where ``add_key`` and ``lock_key`` do not."""
+
     @cached_property
     def get_key(self) -> Statement:
         """Inputs: key, now. Returns value, expires_at."""

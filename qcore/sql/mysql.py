@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from qcore.errors import ConfigError, DriverError, UnsupportedError
 from qcore.sql.connection import Connection
 from qcore.sql.pausing import Pausing
-from qcore.sql.server import LOCK_TIMEOUT, Address, on_one_line
+from qcore.sql.server import LOCK_TIMEOUT, PROBE_AFTER, PROBE_EVERY, PROBES, SILENCE, Address, on_one_line
 from qcore.sql.trouble import LostError, busy, missing_tables, unexpected
 
 if TYPE_CHECKING:
@@ -37,6 +38,26 @@ _SETTINGS = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
     f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}",
 )
+
+
+class MysqlConnection(Connection):
+    """A connection to a server that hangs up on who sends it too much."""
+
+    longest: int
+    """Bytes of a statement."""
+    _dialect: Mysql
+
+    def _run(self, sql: str, values: list[Any] | None, *, many: bool = False) -> tuple[list[Row], int]:
+        raw = self.raw
+        try:
+            return super()._run(sql, values, many=many)
+        except LostError as error:
+            if not many and values and self._is_too_large(raw.cursor().mogrify(sql, values)):
+                raise self._dialect.too_large() from error.__cause__
+            raise
+
+    def _is_too_large(self, sent: str) -> bool:
+        return len(sent.encode("utf-8", "surrogateescape")) >= self.longest
 
 
 class Mysql:
@@ -95,8 +116,12 @@ class Mysql:
         if code in _LOST or isinstance(error, OSError):
             return LostError(f"the connection to the {self.place} was lost: {on_one_line(error)}")
         if code in _TOO_LARGE:
-            return DriverError(f"the payload is larger than the {self.place} takes: raise its max_allowed_packet")
+            return self.too_large()
         return unexpected(error, self.place)
+
+    def too_large(self) -> DriverError:
+        """Say that the server takes no statement of that length."""
+        return DriverError(f"the payload is larger than the {self.place} takes: raise its max_allowed_packet")
 
     def exists(self) -> bool:
         """There may be."""
@@ -114,15 +139,17 @@ class Mysql:
         try:
             # A server of another kind says nothing, and waits for us to speak first.
             raw: Any = pymysql.connect(**{"read_timeout": settings["connect_timeout"]} | settings, autocommit=True)
+            _watch_network(raw._sock)  # noqa: SLF001 - pymysql has no setting for it
             raw._read_timeout = settings.get("read_timeout")  # noqa: SLF001 - statements may take long
         except TypeError as error:
             raise ConfigError(f"the URL of the {self.place} has a setting that pymysql does not: {error}") from error
         except (pymysql.Error, OSError, RuntimeError) as error:  # RuntimeError: a package for its password is missing
             raise DriverError(f"cannot connect to the {self.place}: {on_one_line(error)}") from error
-        connection = Connection(raw, self)
+        connection = MysqlConnection(raw, self)
         self._check_version(connection, str(raw.get_server_info()))
         for statement in _SETTINGS:
             connection.say(statement)
+        [(connection.longest,)] = connection.say("SELECT @@max_allowed_packet")
         return connection
 
     def _check_version(self, connection: Connection, version: str) -> None:
@@ -181,6 +208,21 @@ def _take(runs: Runs, statements: MysqlStatements, queues: Sequence[str], inputs
             runs.changed(statements.hold, row=row[0], **inputs)
             return row
     return None
+
+
+def _watch_network(connected: socket.socket) -> None:
+    """Let the system notice a network that has died in silence, as libpq does for PostgreSQL."""
+    if connected.family == getattr(socket, "AF_UNIX", None):
+        return
+    options = {
+        "TCP_KEEPIDLE": PROBE_AFTER,
+        "TCP_KEEPINTVL": PROBE_EVERY,
+        "TCP_KEEPCNT": PROBES,
+        "TCP_USER_TIMEOUT": SILENCE * 1000,
+    }
+    for name, value in options.items():
+        if hasattr(socket, name):  # each system has some of them
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from qcore.sql.connection import Connection
 from qcore.sql.dialect import take_by_one_statement
 from qcore.sql.listening import Ear
 from qcore.sql.pausing import Pausing
-from qcore.sql.server import LOCK_TIMEOUT, Address, on_one_line
+from qcore.sql.server import LOCK_TIMEOUT, PROBE_AFTER, PROBE_EVERY, PROBES, SILENCE, Address, on_one_line
 from qcore.sql.trouble import LostError, busy, missing_tables, unexpected
 
 if TYPE_CHECKING:
@@ -36,6 +36,14 @@ _SETTINGS = (
     "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
     f"SET lock_timeout = {LOCK_TIMEOUT * 1000}",
 )
+
+_NETWORK = {
+    "keepalives": 1,
+    "keepalives_idle": PROBE_AFTER,
+    "keepalives_interval": PROBE_EVERY,
+    "keepalives_count": PROBES,
+    "tcp_user_timeout": SILENCE * 1000,
+}
 
 _MAKING = "SELECT pg_advisory_xact_lock(1903390578, 1)"
 """CREATE TABLE IF NOT EXISTS fails when two say it at the same time."""
@@ -107,7 +115,7 @@ class Postgresql:
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
-        return self._address.settings("postgres")
+        return {**_NETWORK, **self._address.settings("postgres")}
 
     def connect(self) -> Connection:
         """Open a connection."""

@@ -70,7 +70,8 @@ def take_lock(runs: Runs, statements: Statements, lock: Lock, now: float) -> str
 
 
 def _take_lock(runs: Runs, statements: Statements, lock: Lock, row: dict[str, object]) -> str | None:
-    while not runs.changed(statements.add_key, **row):
+    is_held = hold_key(runs, statements, lock.key)
+    while is_held or not runs.changed(statements.add_key, **row):
         # Held first, and looked into by another statement: one that waited for the row would not see whose
         # payload was stored meanwhile.
         held = runs.rows(statements.lock_key, key=lock.key)
@@ -82,6 +83,17 @@ def _take_lock(runs: Runs, statements: Statements, lock: Lock, row: dict[str, ob
             return str(held[0][0])
         break
     return None
+
+
+def hold_key(runs: Asks, statements: Statements, key: str) -> bool:
+    """Keep others from a key before it is written, inside an open transaction; False where that is not needed.
+
+    What is not there is then there, with its time over.
+    """
+    if statements.hold_key is None:
+        return False
+    runs.changed(statements.hold_key, key=key)
+    return True
 
 
 def take_key(runs: Asks, statements: Statements, **row: object) -> bool:

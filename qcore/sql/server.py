@@ -17,6 +17,13 @@ LOCK_TIMEOUT = 5
 _CONNECT_TIMEOUT = 10
 """Seconds, unless the URL says something else."""
 
+# A network that has died in silence is noticed within twelve seconds: by who has something to send, and by who waits
+# for an answer. A server that works at a statement for long answers probes all the while.
+SILENCE = 12
+"""Seconds that what is sent may stay unconfirmed."""
+PROBE_AFTER, PROBE_EVERY, PROBES = 6, 2, 3
+"""Seconds without a word, seconds between two probes, and how many of them stay without an answer."""
+
 
 class Address:
     """Where a server is, as its URL says, read when it is first used."""

@@ -329,6 +329,8 @@ when_failed = Statement(
     ('uuid',),
 )
 
+hold_key = None
+
 
 def reserve(queues: int) -> Statement:
     return _RESERVE[queues - 1] if queues <= len(_RESERVE) else _compiled().reserve(queues)

@@ -9,7 +9,7 @@ from qcore.clock import milliseconds
 from qcore.driver import Payload
 from qcore.errors import DriverError
 from qcore.failed import FailedJob
-from qcore.sql.records import begun, keep_failed, take_key
+from qcore.sql.records import begun, hold_key, keep_failed, take_key
 from qcore.store import Held
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class DatabaseStore:
         statements = self._timed.statements
 
         def step(runs: Runs) -> int:
+            hold_key(runs, statements, key)
             first = {"key": key, "value": str(by), "end": self._end(ttl), "now": self._now()}
             if take_key(runs, statements, **first):
                 return by

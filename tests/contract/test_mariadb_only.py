@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ import pymysql
 import pytest
 
 from qcore.clock import SystemClock
-from qcore.driver import Payload, Push
+from qcore.driver import Effects, Lock, Payload, Push, Unlock
 from qcore.drivers.database import DatabaseDriver
 from qcore.errors import UnsupportedError
 from qcore.sql import Database
@@ -20,7 +22,7 @@ from qcore.sql.pausing import Pausing
 from qcore.sql.trouble import LostError
 from qcore.stores.database import DatabaseStore
 from qtest.clock import FrozenClock
-from qtest.contract_base import payload
+from qtest.contract_base import payload, reserved
 
 if TYPE_CHECKING:
     from qtest.servers import MariaServer
@@ -107,6 +109,33 @@ def test_many_rows_are_inserted_by_few_statements(
 
     assert 5 + 3 == len(inserted)
     assert expected == [each.payload for each in driver.listed("default", limit=2000)]
+
+
+@pytest.mark.parametrize("what", ["locks", "counters"])
+def test_many_who_want_one_key_wait_for_it_in_turn(
+    database: Database, driver: DatabaseDriver, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """None is undone, whether the key is there, is free, or is being freed."""
+    undone: list[int] = []
+    monkeypatch.setattr("qcore.sql.database._let_others_pass", undone.append)
+    store, meet = DatabaseStore(database, SystemClock()), threading.Barrier(4)
+
+    def push(name: str) -> None:
+        for number in range(50):
+            if number % 10 == 0:
+                meet.wait(30)
+            own = f"{name} {number}"
+            if what == "counters":
+                store.increment("hits")
+            elif driver.push_locked(Push(name, payload(own), 0, Lock("lock", own, None))) is None:
+                driver.delete(reserved(driver, name), effects=Effects(unlocks=(Unlock("lock", own),)))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(push, "abcd"))
+
+    assert [] == undone
+    assert (None if what == "locks" else "200") == store.get("hits")
+    assert [] == store.held_below("lock")
 
 
 def test_a_database_of_another_character_set_keeps_names_and_texts(maria_server: MariaServer) -> None:

@@ -182,6 +182,22 @@ def test_who_repeats_a_failure_knows_it_again_after_the_job_has_failed_before(lo
     assert 0 < home.client._raw.pttl(mark) <= 60_000
 
 
+def test_what_is_refused_takes_no_other_job_ahead(home: RedisHome, driver: RedisDriver) -> None:
+    """Nobody would run it: its worker has only heard of the refusal."""
+    driver.bulk([Push("default", payload("first")), Push("default", payload("second")), Push("default", payload())])
+    _, held = driver.delete_and_reserve(
+        reserved(driver), ["default"], effects=Effects((Push("next", payload("link")),), unlocks=(Unlock("key", "me"),))
+    )
+    assert held is not None
+    home.client._raw.set("queues:refused", "of somebody else")
+
+    with pytest.raises(DriverError, match="WRONGTYPE"):
+        driver.delete_and_reserve(held, ["default"], effects=Effects((Push("refused", payload("other")),)))
+
+    found = [(each.payload.id, each.state, each.attempts) for each in driver.listed("default")]
+    assert [("job", "ready", 0), ("second", "reserved", 1)] == found
+
+
 def test_a_connection_that_is_lost_twice_is_told_in_one_line(losing: Losing, driver: RedisDriver) -> None:
     losing.left = 2
     with pytest.raises(

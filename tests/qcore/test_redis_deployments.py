@@ -1,16 +1,14 @@
-"""Redis as operators set it up: behind TLS, for a user who may little, with a Sentinel that promotes a replica."""
+"""Redis as operators set it up: behind TLS, with a Sentinel that promotes a replica."""
 
 from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from redis import Redis
 
-from qcore import App, Config, Job, WorkerOptions, batch
 from qcore.clock import SystemClock
 from qcore.driver import Payload
 from qcore.drivers.redis import RedisDriver
@@ -25,9 +23,8 @@ from tests.qcore.certificates import certificate_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import Any
-
-PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
 
 
 def home_at(**settings: Any) -> RedisHome:
@@ -110,48 +107,6 @@ def trouble_at(**settings: Any) -> str:
         RedisDriver(home, SystemClock()).size("default")
     home.close()
     return str(caught.value).replace(home.place, "it")
-
-
-# A user who may no more than the page on redis says.
-
-
-ran: list[str] = []
-
-
-class Step(Job, unique=True, tries=1):
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def unique_id(self) -> str:
-        return self.name
-
-    def handle(self) -> None:
-        ran.append(self.name)
-        if self.name == "broken":
-            raise ValueError(self.name)
-
-
-def test_the_user_of_the_page_may_do_all_that_an_app_does(redis_server: RedisServer) -> None:
-    ran.clear()
-    url = redis_server.fresh()
-    [said] = re.findall(r"^ACL SETUSER .*$", PAGE.read_text(), re.MULTILINE)
-    redis_server.say(said)
-    settings = {"driver": "redis", "url": url, "username": "worker", "password": "secret"}
-    app = App(Config(default="redis", connections={"redis": settings}))
-    with app.activate():
-        Step("one").dispatch()
-        Step("broken").dispatch()
-        started = batch([Step("two"), Step("three")]).dispatch()
-        app.worker(options=WorkerOptions(memory=0, stop_when_empty=True)).run()
-
-        assert ["one", "broken", "two", "three"] == ran
-        assert ["broken"] == [record.exception.split()[-1] for record in app.failed.list()]
-        found = started.fresh()
-        assert found is not None
-        assert found.finished
-        assert 0 == app.connection().clear()
-    app.close()
-    redis_server.say("ACL DELUSER worker")
 
 
 # A replica that is promoted.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -148,6 +151,36 @@ print([name for name in ("sqlalchemy", "psycopg", "pymysql") if name in sys.modu
     assert found.stdout == "[]\n"
 
 
+def network_settings(url: str) -> list[int]:
+    """Ask the system how it watches the network of a connection."""
+    with closing(Database(url).dialect.connect()) as connection:
+        raw = connection.raw
+        number = raw.fileno() if hasattr(raw, "fileno") else raw._sock.fileno()
+        with socket.socket(fileno=os.dup(number)) as connected:
+            probed = connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            names = "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"
+            found = [connected.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in names]
+        return [probed, *found]
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="an option of Linux")
+def test_a_network_that_dies_in_silence_is_noticed_within_twelve_seconds(
+    postgres_server: PostgresServer, maria_server: MariaServer
+) -> None:
+    expected = [1, 6, 2, 3, 12_000]
+
+    assert [expected] * 2 == [network_settings(server.fresh()) for server in (postgres_server, maria_server)]
+    own = f"{postgres_server.fresh()}?keepalives_idle=60&tcp_user_timeout=5000"
+    assert [1, 60, 2, 3, 5_000] == network_settings(own)
+
+
+def test_mariadb_is_reached_by_its_unix_socket(maria_server: MariaServer) -> None:
+    database = Database(f"mysql://root@/test?unix_socket={maria_server.folder / 'socket'}")
+
+    with closing(database.dialect.connect()) as connection:
+        assert [(1,)] == list(connection.say("SELECT 1"))
+
+
 @pytest.fixture
 def _small_packets(maria_server: MariaServer) -> Iterator[None]:
     [(usual,)] = maria_server.say("SELECT @@global.max_allowed_packet")
@@ -162,8 +195,9 @@ def test_a_payload_that_the_server_does_not_take_is_told(maria_server: MariaServ
     database.create_all()
     driver = DatabaseDriver(database, SystemClock())
 
-    with pytest.raises(DriverError, match=r"raise its max_allowed_packet|connection .* was lost"):
-        driver.push("default", Payload("job", b"x" * (17 << 20)))
+    for body in (b"x" * (17 << 20), b"'" * (9 << 20)):  # the latter is sent with a backslash before each byte
+        with pytest.raises(DriverError, match=r"is larger than the .* takes: raise its max_allowed_packet"):
+            driver.push("default", Payload("job", body))
     driver.push("default", Payload("job", b"x" * (1 << 20)))
     assert driver.size("default") == 1
     database.close()

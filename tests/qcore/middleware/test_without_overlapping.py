@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from qcore import App, Config
 from qcore.closures import Closure
 from qcore.errors import DriverError, JobDefinitionError, JobError, JobInterrupted, TimeLimitReached
 from qcore.events import Event, JobBlocked
@@ -19,8 +20,8 @@ from tests.qcore.layered import Layered, OtherLayered, heard, layered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from qcore.app import App
     from qcore.closures import Dispatchable
     from qcore.jobs import Job
     from qcore.outcome import Outcome
@@ -218,13 +219,30 @@ def test_a_job_that_is_delivered_again_takes_over_the_lock_that_its_dead_worker_
     assert app.connections.store.get(key_of(key="7")) is None
 
 
-def test_other_jobs_are_kept_away_until_the_lock_of_a_dead_worker_expires(app: App, clock: FrozenClock) -> None:
+def test_other_jobs_are_kept_away_until_the_job_of_a_dead_worker_is_gone(app: App) -> None:
+    """Its lock would have lasted on: whoever takes it over sees that nobody will come back to it."""
     dead_holder(app, layered(WithoutOverlapping("7")))
     assert isinstance(attempt(app, layered(WithoutOverlapping("7", release_after=115))), Released)
     app.connection().clear()
-    clock.advance(120)
 
     assert attempt(app, layered(WithoutOverlapping("7"))) == Done()
+    assert app.connections.store.get(key_of(key="7")) is None
+
+
+def test_where_jobs_cannot_be_looked_for_they_are_kept_away_until_the_lock_expires(
+    tmp_path: Path, clock: FrozenClock
+) -> None:
+    """The store is in another backend, and others may share it, whose jobs are elsewhere."""
+    app = App(Config(default="memory", store="database", root=tmp_path), clock=clock)
+    store, seen = app.connections.store, list[str | None]()
+    job = layered(WithoutOverlapping("7"), handle=lambda _: seen.append(store.get(key_of(key="7"))))
+    store.add(key_of(key="7"), "gone:1", ttl=120)
+
+    assert isinstance(attempt(app, job), Released)
+    clock.advance(120)
+    assert Done() == attempt(app)
+    assert ["pending"] == [str(each).partition(":")[0] for each in seen]
+    app.close()
 
 
 def test_a_lock_that_somebody_takes_at_the_last_moment_keeps_the_job_away(
@@ -234,7 +252,7 @@ def test_a_lock_that_somebody_takes_at_the_last_moment_keeps_the_job_away(
     add = store.add
 
     def others_first(key: str, value: str, *, ttl: float | None = None) -> bool:
-        add(key, "another job:1", ttl=ttl)
+        add(key, "pending:another job:1", ttl=ttl)
         return add(key, value, ttl=ttl)
 
     app.dispatch(layered(WithoutOverlapping("7")))
@@ -242,7 +260,7 @@ def test_a_lock_that_somebody_takes_at_the_last_moment_keeps_the_job_away(
         monkeypatch.setattr(store, write, others_first)
 
     assert attempt(app) == Released(1, counted=False)
-    assert store.get(key_of(key="7")) == "another job:1"
+    assert store.get(key_of(key="7")) == "pending:another job:1"
 
 
 def test_a_lock_that_is_freed_at_the_last_moment_lets_the_job_run(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
