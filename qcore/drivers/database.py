@@ -106,7 +106,7 @@ class DatabaseDriver:
         """Find what a call has reserved whose answer was lost; its lease begins anew."""
         statements = self._timed.statements
         for queue in queues:
-            for row in runs.rows(statements.taken_by, queue=queue, call=inputs["call"], now=inputs["now"]):
+            for row in runs.rows(statements.taken_by, queue=queue, **inputs):
                 if runs.changed(statements.extend, row=row[0], token=row[5], lease_end=inputs["lease_end"]):
                     return row
         return None

@@ -31,8 +31,10 @@ end
 
 WAKE = """
 local function wake(q, count)
-  local left = 16 - call('LLEN', q .. ':notify')
-  for _ = 1, math.min(left, count) do call('LPUSH', q .. ':notify', '1') end
+  local notes = q .. ':notify'
+  for _ = 1, math.min(16 - call('LLEN', notes), count) do
+    if call('LPUSH', notes, '1') == 1 then call('EXPIRE', notes, 3600) end  -- who comes later looks before he waits
+  end
 end
 local function wake_if_first(q, member)
   if call('ZRANGE', q .. ':delayed', 0, 0)[1] == member then wake(q, 1) end

@@ -30,6 +30,7 @@ _MISSING = {1054, 1146}
 _LOST = {0, 1053, 1927, 2003, 2006, 2013, 2055, 3169, 4031}
 _INDEX_IS_THERE = 1061
 _TOO_LARGE = {1153, 1301}
+_LOGS_STATEMENTS = 1665
 
 _SETTINGS = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
@@ -117,6 +118,9 @@ class Mysql:
             return LostError(f"the connection to the {self.place} was lost: {on_one_line(error)}")
         if code in _TOO_LARGE:
             return self.too_large()
+        if code == _LOGS_STATEMENTS:
+            message = f"the {self.place} cannot write to its binary log as statements what runs at READ COMMITTED"
+            return DriverError(f"{message}: set its binlog_format to ROW or MIXED")
         return unexpected(error, self.place)
 
     def too_large(self) -> DriverError:

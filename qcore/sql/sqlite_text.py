@@ -317,8 +317,8 @@ take_over_key = Statement(
     ('value', 'end', 'key', 'now', 'value', 'waiting'),
 )
 taken_by = Statement(
-    'SELECT qcore_jobs.id, qcore_jobs.queue, qcore_jobs.uuid, CAST(qcore_jobs.body AS BLOB) AS body, qcore_jobs.attempts, qcore_jobs.token, qcore_jobs.verdict FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at > ? AND qcore_jobs.reserved_at = ?',
-    ('queue', 'now', 'call'),
+    'SELECT qcore_jobs.id, qcore_jobs.queue, qcore_jobs.uuid, CAST(qcore_jobs.body AS BLOB) AS body, qcore_jobs.attempts, qcore_jobs.token, qcore_jobs.verdict FROM qcore_jobs WHERE qcore_jobs.queue = ? AND qcore_jobs.available_at > ? AND qcore_jobs.available_at <= ? + 60000 AND qcore_jobs.reserved_at = ?',
+    ('queue', 'now', 'lease_end', 'call'),
 )
 unlock = Statement(
     'DELETE FROM qcore_keys WHERE qcore_keys."key" = ? AND (qcore_keys.value = ? OR qcore_keys.value = ?)',

@@ -111,8 +111,11 @@ class Statements(KeyStatements, BatchStatements):
 
     @cached_property
     def taken_by(self) -> Statement:
-        """Inputs: queue, call, now. Returns what ``reserve`` returned to that call, while its lease runs."""
-        running = jobs.c.queue == given("queue"), jobs.c.available_at > self._words.now()
+        """Inputs: queue, call, now, lease_end. Returns what ``reserve`` returned to that call, while its lease runs."""
+        # That ends by now's lease end, give or take what another server's clock says: what is delayed for longer,
+        # which may be a million rows, is not looked at.
+        latest = self._words.instant("lease_end") + literal_column("60000")
+        running = jobs.c.queue == given("queue"), jobs.c.available_at > self._words.now(), jobs.c.available_at <= latest
         return self._compiled(select(*_RESERVED).where(*running, jobs.c.reserved_at == given("call")))
 
     def _due_in(self, queues: int) -> Statement:

@@ -36,7 +36,7 @@ def _keys(connection: dict[str, Any]) -> list[str]:
     kind: Any = redis.RedisCluster if "cluster" in connection else redis.Redis
     with closing(kind.from_url(connection["url"], decode_responses=True)) as client:
         keys = [key for key in sorted(client.scan_iter()) if key.removeprefix(TAG) not in LASTING]
-        calls = {key for key in keys if key.endswith(":notify") and client.llen(key) <= CALLS}
+        calls = {key for key in keys if key.endswith(":notify") and client.llen(key) <= CALLS and client.pttl(key) > 0}
         # What a failure leaves for a minute, in case that its answer was lost.
         marks = {key for key in keys if key.removeprefix(TAG).startswith("qcore:ended:") and client.pttl(key) > 0}
         return [f"key {key}" for key in keys if key not in calls | marks]

@@ -104,7 +104,7 @@ def test_who_repeats_a_delete_does_not_take_the_end_that_another_gave_the_job_fo
     failed = Effects(failed=FAILED)
     run = Connection._run
 
-    def lose_call_while_another_ends_it(connection: Connection, *_: object) -> object:
+    def lose_call_while_another_ends_it(connection: Connection, *_: object, **__: object) -> object:
         monkeypatch.setattr(Connection, "_run", run)
         ended = on.driver.delete(other) if failing else on.driver.delete(other, effects=failed, only_last=True)
         assert ended in {Settled.DONE, Settled.LATE}

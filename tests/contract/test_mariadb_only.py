@@ -189,3 +189,12 @@ def test_a_connection_that_mysql_ended_is_lost_and_not_in_trouble(database: Data
     error = pymysql.OperationalError(code, "The client was disconnected by the server because of inactivity.")
 
     assert isinstance(database.dialect.explained(error), LostError)
+
+
+def test_a_binary_log_of_statements_is_told_with_what_to_do(database: Database) -> None:
+    error = pymysql.OperationalError(1665, "Cannot execute statement: impossible to write to binary log since ...")
+
+    told = str(database.dialect.explained(error))
+
+    assert "binary log" in told
+    assert "set its binlog_format to ROW or MIXED" in told

@@ -66,6 +66,21 @@ def test_looking_for_what_is_due_reads_one_entry_of_the_index(database: Database
     assert "Limit" in plan
 
 
+def test_looking_for_what_a_lost_answer_gave_leaves_out_what_is_delayed_for_longer(
+    database: Database, driver: DatabaseDriver
+) -> None:
+    driver.bulk(Push("default", payload(f"job {number}"), 3600) for number in range(2000))
+    database.connection().say("ANALYZE qcore_jobs")
+    statement = database.timed(SystemClock()).statements.taken_by
+    values = statement.values({"queue": "default", "call": 1, "lease_end": 90_000, "now": 0})
+
+    raw = database.connection().raw
+    plan = "\n".join(row[0] for row in raw.execute(f"EXPLAIN ANALYZE {statement.sql}", values).fetchall())
+
+    assert "qcore_jobs_due" in plan
+    assert "Rows Removed by Filter" not in plan
+
+
 # Notifications.
 
 

@@ -343,6 +343,7 @@ def test_nothing_is_left_when_all_is_done(driver: RedisDriver, home: RedisHome, 
     assert [] == driver.counts()
 
     assert {b"qcore:tokens", b"queues:default:notify"} == set(home.client._raw.keys("*"))
+    assert 0 < int(redis_server.say("TTL queues:default:notify")) <= 3600, "one would stay for each name of a queue"
 
 
 def test_what_others_put_into_a_list_comes_as_it_is(driver: RedisDriver, home: RedisHome) -> None:
