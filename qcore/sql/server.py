@@ -52,10 +52,10 @@ class Address:
 
         try:
             url = make_url(self._url).set(drivername=self._dialect_name)
-        except (ArgumentError, ValueError) as error:
+        except (ArgumentError, ValueError):
             name = self._name
             message = f"the URL of the {name} database cannot be read: write {name}://USER:PASSWORD@HOST:PORT/DATABASE"
-            raise ConfigError(message) from error
+            raise ConfigError(message) from None  # it may quote a password that stands where the port should
         where = f"{url.host}{url.database if url.password else ''}"
         if "@" in (where if url.database else self._url.rpartition(f"@{url.host}")[2] + where):
             raise ConfigError(f"the URL of the {self._name} database has an @ in its password: {HOW_TO_WRITE}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis import RedisCluster as ClusterClient
 from redis.crc import key_slot
+from redis.exceptions import RedisClusterException
 
 from qcore.clock import SystemClock
 from qcore.driver import Payload
@@ -15,6 +16,7 @@ from qcore.drivers.redis import RedisDriver
 from qcore.errors import DriverError
 from qcore.redis.client import Client, client_of
 from qcore.redis.home import RedisHome
+from qcore.redis.trouble import explained
 from qtest.clock import FrozenClock
 from tests.contract.redis_home import Batched, Driven, Failed, Stored
 
@@ -85,6 +87,12 @@ def test_a_server_that_is_no_cluster_is_told_by_its_address(redis_server: RedisS
 
     with pytest.raises(DriverError, match=r"^redis://127\.0\.0\.1:\d+/0 is no cluster: leave the setting cluster out"):
         client_of({"url": f"{url.rpartition('/')[0]}/0", "cluster": True})()
+
+
+def test_a_cluster_of_which_a_part_is_away_is_told() -> None:
+    said = RedisClusterException("All slots are not covered after query all startup_nodes. 5461 of 16384 are covered")
+
+    assert str(explained(said, "redis://here")).startswith("redis://here is a cluster that is down (All slots")
 
 
 def test_a_cluster_that_is_away_is_told_by_its_address() -> None:
