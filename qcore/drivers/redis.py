@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from qcore.batches import after_step
@@ -12,11 +13,11 @@ from qcore.redis import batch_records, look_scripts, scripts
 from qcore.redis.home import stamp
 from qcore.redis.keys import name, place, queue_of
 from qcore.redis.records import (
-    body_of,
-    chunks,
     failed_arguments,
     lock_arguments,
     micros,
+    pieces,
+    plain_arguments,
     push_arguments,
     taken,
     unlock_arguments,
@@ -61,17 +62,20 @@ class RedisDriver:
 
     def push(self, queue: str, payload: Payload, *, delay: float = 0) -> None:
         """Store a payload, due in ``delay`` seconds."""
-        arguments = (place(queue), name(payload.id, "the id of a job"), body_of(payload), micros(delay))
-        self.home.run(scripts.PUSH, *arguments, now=stamp(self._clock))
+        self.home.run(scripts.PUSH, *plain_arguments(queue, payload, delay), now=stamp(self._clock))
 
     def bulk(self, pushes: Iterable[Push]) -> None:
         """Store all, in order; some hundred in one step."""
-        for piece in chunks(pushes):
-            self.home.run(scripts.PUSH_ALL, *piece, now=stamp(self._clock))
+        for piece in pieces(pushes):
+            if any(push.lock for push in piece):
+                script, written = scripts.PUSH_LOCKED, [push_arguments(push) for push in piece]
+            else:
+                script, written = scripts.PUSH, [plain_arguments(*push) for push in piece]
+            self.home.run(script, *chain.from_iterable(written), now=stamp(self._clock))
 
     def push_locked(self, push: Push) -> str | None:
         """Store a payload and take its lock; gives the owner of the lock when that refused the push."""
-        holder = self.home.run(scripts.PUSH_ALL, *push_arguments(push), now=stamp(self._clock))
+        holder = self.home.run(scripts.PUSH_LOCKED, *push_arguments(push), now=stamp(self._clock))
         return None if holder is None else str(holder, "utf-8")
 
     def take_lock(self, lock: Lock) -> str | None:

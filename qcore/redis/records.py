@@ -61,11 +61,14 @@ def taken(record: bytes) -> Reservation:
     )
 
 
-def push_arguments(push: Push) -> list[Argument]:
+def plain_arguments(queue: str, payload: Payload, delay: float, _lock: Lock | None = None) -> tuple[Argument, ...]:
+    """Write a push without its lock."""
+    return place(queue), name(payload.id, "the id of a job"), body_of(payload), micros(delay)
+
+
+def push_arguments(push: Push) -> tuple[Argument, ...]:
     """Write a push with its lock."""
-    queue, payload, delay, lock = push
-    head: list[Argument] = [place(queue), name(payload.id, "the id of a job"), body_of(payload), micros(delay)]
-    return [*head, b"", b"", b"", b""] if lock is None else [*head, *lock_arguments(lock)]
+    return *plain_arguments(*push), *((b"", b"", b"", b"") if push.lock is None else lock_arguments(push.lock))
 
 
 def lock_arguments(lock: Lock) -> list[Argument]:
@@ -87,15 +90,15 @@ def failed_arguments(record: FailedJob) -> list[Argument]:
     return [job_id, record.payload.body, record.connection, record.queue, exception, repr(float(record.failed_at))]
 
 
-def chunks(pushes: Iterable[Push]) -> Iterator[list[Argument]]:
-    """Write many pushes in pieces that keep a server busy for a moment only."""
-    piece: list[Argument] = []
-    count = size = 0
+def pieces(pushes: Iterable[Push]) -> Iterator[list[Push]]:
+    """Part many pushes so that no call keeps a server busy for more than a moment."""
+    piece: list[Push] = []
+    size = 0
     for push in pushes:
-        piece += push_arguments(push)
-        count, size = count + 1, size + len(push.payload.body)
-        if count == _CHUNK or size >= _CHUNK_BYTES:
+        piece.append(push)
+        size += len(push.payload.body)
+        if len(piece) == _CHUNK or size >= _CHUNK_BYTES:
             yield piece
-            piece, count, size = [], 0, 0
+            piece, size = [], 0
     if piece:
         yield piece

@@ -22,12 +22,15 @@ PUSH = Script(
     WAKE,
     STORE,
     """
-local refused = false
-if call('EXISTS', P .. 'qcore:job:' .. ARGV[4]) == 0 then store(ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])) end
+for at = 3, #ARGV, 4 do
+  if call('EXISTS', P .. 'qcore:job:' .. ARGV[at + 1]) == 0 then
+    store(ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3]))
+  end
+end
 """,
 )
 
-PUSH_ALL = Script(
+PUSH_LOCKED = Script(
     START,
     WAKE,
     STORE,

@@ -432,6 +432,24 @@ def test_failed_jobs_are_read_in_pieces_that_keep_the_server_busy_for_a_moment_o
     assert 205 == failed.flush()
 
 
+def test_only_the_answers_of_a_server_nearby_are_stayed_awake_for(home: RedisHome) -> None:
+    class Poll:
+        looks = 0
+
+        def poll(self, timeout: int) -> list[object]:
+            assert timeout == 0
+            self.looks += 1
+            return []
+
+    held = home.link()
+    held._poll = poll = Poll()  # type: ignore[assignment]
+    held._far = 0
+    answers = [held.ask(b"*2\r\n$4\r\nECHO\r\n$1\r\n%d\r\n" % (number % 10)) for number in range(42)]
+
+    assert [b"%d" % (number % 10) for number in range(42)] == answers
+    assert 2 * 400 == poll.looks, "after a look that was in vain, twenty calls do without"
+
+
 def test_a_key_of_somebody_else_is_told(driver: RedisDriver, home: RedisHome) -> None:
     home.client._raw.set("queues:default", "mine")
 
