@@ -71,7 +71,7 @@ class Link:
         return answer
 
     def _look_for_answer(self) -> None:
-        """Stay awake for a moment: where a processor has nothing else to do, to be woken takes longer than the answer."""
+        """Stay awake for a moment: on a machine with little to do, to be woken takes longer than the answer."""
         if self._far > 0:
             self._far -= 1
             return
