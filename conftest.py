@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import tempfile
 from pathlib import Path
 
@@ -37,6 +38,10 @@ def _keep_temporary_files_in_memory() -> None:
 
 
 _keep_temporary_files_in_memory()
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell lets what it runs in the background ignore Ctrl-C, and so would the processes that tests send one to.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _UNMEASURED = re.compile(r"benchmark|chaos|compat|docs|kills|make_job|races|test_servers")
 """Tests that start very many processes, or such as are not ours: what these cover is not measured, which takes long."""
