@@ -106,6 +106,8 @@ def client_of(settings: Mapping[str, Any], source: str = "redis") -> Callable[[]
         raise ConfigError(f"{source}: {error}") from None
     _check_tls(settings, source)
     options = {name: settings[name] for name in (*TLS, "username", "password", "socket_timeout") if name in settings}
+    if url.startswith("rediss") and settings.get("ssl_cert_reqs") != "none" and "ssl_cert_reqs=none" not in url:
+        options = {"ssl_check_hostname": True} | options  # which redis-py 5 leaves out
     if "+sentinel" in url.partition(":")[0]:
         return lambda: Client(_sentinel(url, options), where, made_here=True)
     return lambda: Client(_plain(url, options, cluster=settings.get("cluster", False)), where, made_here=True)

@@ -44,6 +44,7 @@ _WORDS = (
     ("DB index is out of range", "has no database of that number: the url ends with one, most servers have 0 to 15"),
     ("Cluster mode is not enabled", "is no cluster: leave the setting cluster out"),
     ("All slots are not covered", "is a cluster that is down ({error}): it will be back when its nodes are"),
+    ("MOVED", "is a node of a cluster: set cluster = true"),  # as redis-py 5 says it
     ("non local key in a cluster node", "is a node of a cluster: set cluster = true"),
     ("certificate is not valid for", "has the certificate of another host ({error}): name the host as it does"),
     ("certificate has expired", "has a certificate that has expired: renew it"),
