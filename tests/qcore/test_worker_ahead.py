@@ -151,12 +151,17 @@ class Away:
         return self._release(reservation, **said)
 
 
-def test_a_job_is_given_back_when_the_server_is_there_again(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that is restarted with its server waits for it: with one try only, the job would fail unseen."""
-    interruption, started = Interruption(), app.clock.monotonic()
+def told_to_stop_after_the_first_of_two(app: App) -> Interruption:
+    interruption = Interruption()
     for _ in range(2):
         app.push(doing(lambda _: None))
     app.listen(JobProcessed, lambda _: setattr(interruption, "signal", signal.SIGTERM))
+    return interruption
+
+
+def test_a_job_is_given_back_when_the_server_is_there_again(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is restarted with its server waits for it: with one try only, the job would fail unseen."""
+    interruption, started = told_to_stop_after_the_first_of_two(app), app.clock.monotonic()
     Away(app, monkeypatch, 10)
 
     work(app, interruption)
@@ -167,10 +172,7 @@ def test_a_job_is_given_back_when_the_server_is_there_again(app: App, monkeypatc
 def test_a_job_that_cannot_be_given_back_is_told_of(
     app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    interruption, started = Interruption(), app.clock.monotonic()
-    for _ in range(2):
-        app.push(doing(lambda _: None))
-    app.listen(JobProcessed, lambda _: setattr(interruption, "signal", signal.SIGTERM))
+    interruption, started = told_to_stop_after_the_first_of_two(app), app.clock.monotonic()
     Away(app, monkeypatch, 1000)
 
     work(app, interruption)
