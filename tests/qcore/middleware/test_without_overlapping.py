@@ -245,6 +245,14 @@ def test_where_jobs_cannot_be_looked_for_they_are_kept_away_until_the_lock_expir
     app.close()
 
 
+def test_the_lock_of_a_job_that_lives_in_another_backend_is_nobody_elses(app: App) -> None:
+    """It is not found here, and that says nothing."""
+    app.connections.store.add(key_of(key="7"), "pending:elsewhere:1", ttl=120)
+
+    assert isinstance(attempt(app, layered(WithoutOverlapping("7"))), Released)
+    assert "pending:elsewhere:1" == app.connections.store.get(key_of(key="7"))
+
+
 def test_a_lock_that_somebody_takes_at_the_last_moment_keeps_the_job_away(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
